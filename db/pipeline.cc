@@ -1,0 +1,171 @@
+#include "db/pipeline.h"
+
+#include <algorithm>
+#include <memory>
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include "db/message.h"
+
+namespace pawl::db {
+namespace {
+
+using OwnedResult = std::unique_ptr<PGresult, decltype(&PQclear)>;
+
+OwnedResult Own(PGresult* result) { return OwnedResult(result, &PQclear); }
+
+bool Succeeded(const PGresult* result) {
+  const ExecStatusType status = PQresultStatus(result);
+  return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+std::string SqlState(const PGresult* result) {
+  const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  return state == nullptr ? std::string() : std::string(state);
+}
+
+CallError ErrorOf(pg_conn* connection, const PGresult* result, int call) {
+  const std::string state = SqlState(result);
+  const std::string text =
+      result != nullptr ? PQresultErrorMessage(result) : PQerrorMessage(connection);
+  // Without a SQLSTATE it is libpq that speaks: the connection broke, or the call was misused.
+  const Action action = state.empty() && PQstatus(connection) == CONNECTION_OK ? Action::kStop
+                                                                               : ActionFor(state);
+  return CallError(action, CleanMessage(text), state, call);
+}
+
+Result Copied(const PGresult* source) {
+  Result result;
+  const char* affected = PQcmdTuples(const_cast<PGresult*>(source));
+  result.affected = affected[0] == '\0' ? 0 : std::strtoll(affected, nullptr, 10);
+  const int columns = PQnfields(source);
+  for (int r = 0; r < PQntuples(source); ++r) {
+    Row row;
+    for (int c = 0; c < columns; ++c) {
+      row.push_back(PQgetisnull(source, r, c) != 0
+                        ? Value()
+                        : Value(std::string(PQgetvalue(source, r, c),
+                                            static_cast<std::size_t>(PQgetlength(source, r, c)))));
+    }
+    result.rows.push_back(std::move(row));
+  }
+  return result;
+}
+
+pg_conn* Connect(const ConnectionString& where, const std::string& role) {
+  pg_conn* connection = PQconnectdb(where.ForConnection(role).c_str());
+  if (PQstatus(connection) == CONNECTION_OK) return connection;
+  const std::string text = CleanMessage(PQerrorMessage(connection));
+  PQfinish(connection);
+  throw Error(Action::kReconnect, fmt::format("Cannot connect to {}: {}", where.Display(), text));
+}
+
+}  // namespace
+
+Pipeline::Pipeline(const ConnectionString& where, const std::string& role,
+                   const SessionSettings& settings)
+    : connection_(Connect(where, role)) {
+  try {
+    Execute(SettingsSql(settings));
+  } catch (...) {
+    PQfinish(connection_);
+    throw;
+  }
+}
+
+Pipeline::~Pipeline() { PQfinish(connection_); }
+
+int Pipeline::backend_pid() const { return PQbackendPID(connection_); }
+
+Result Pipeline::Execute(const std::string& sql) {
+  const OwnedResult result = Own(PQexec(connection_, sql.c_str()));
+  if (!Succeeded(result.get())) throw ErrorOf(connection_, result.get(), 0);
+  return Copied(result.get());
+}
+
+void Pipeline::Prepare(const std::vector<Call>& calls) {
+  for (const Call& call : calls) {
+    if (std::find(names_.begin(), names_.end(), call.sql) != names_.end()) continue;
+    const std::string name = fmt::format("p{}", names_.size());
+    const OwnedResult result =
+        Own(PQprepare(connection_, name.c_str(), call.sql.c_str(), 0, nullptr));
+    if (!Succeeded(result.get())) {
+      throw ErrorOf(connection_, result.get(), static_cast<int>(&call - calls.data()));
+    }
+    names_.push_back(call.sql);
+  }
+}
+
+std::vector<Result> Pipeline::Run(const std::vector<Call>& calls) {
+  Prepare(calls);
+  if (PQenterPipelineMode(connection_) != 1) throw ErrorOf(connection_, nullptr, 0);
+  for (const Call& call : calls) {
+    std::vector<const char*> values;
+    for (const Value& value : call.parameters) values.push_back(value ? value->c_str() : nullptr);
+    const auto index = std::find(names_.begin(), names_.end(), call.sql) - names_.begin();
+    if (PQsendQueryPrepared(connection_, fmt::format("p{}", index).c_str(),
+                            static_cast<int>(values.size()), values.data(), nullptr, nullptr,
+                            0) != 1) {
+      throw ErrorOf(connection_, nullptr, 0);
+    }
+  }
+  if (PQpipelineSync(connection_) != 1) throw ErrorOf(connection_, nullptr, 0);
+
+  std::vector<Result> results;
+  std::unique_ptr<CallError> failure;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const OwnedResult result = Own(PQgetResult(connection_));
+    if (result && Succeeded(result.get())) {
+      results.push_back(Copied(result.get()));
+    } else if (!failure) {
+      failure = std::make_unique<CallError>(ErrorOf(connection_, result.get(), static_cast<int>(i)));
+    }
+    if (PQstatus(connection_) != CONNECTION_OK) break;
+    // A NULL result ends each call.
+    if (result) Own(PQgetResult(connection_));
+  }
+  if (PQstatus(connection_) == CONNECTION_OK) Drain();
+  if (failure) throw *failure;
+  if (results.size() != calls.size()) throw ErrorOf(connection_, nullptr, 0);
+  return results;
+}
+
+// Reads up to the Sync, leaves pipeline mode, and ends a transaction that an error left open.
+void Pipeline::Drain() {
+  while (true) {
+    const OwnedResult result = Own(PQgetResult(connection_));
+    if (PQstatus(connection_) != CONNECTION_OK) return;
+    if (result && PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC) break;
+  }
+  PQexitPipelineMode(connection_);
+  if (PQtransactionStatus(connection_) != PQTRANS_IDLE) Own(PQexec(connection_, "ROLLBACK"));
+}
+
+Listener::Listener(const ConnectionString& where, const std::string& channel)
+    : connection_(Connect(where, "listen")) {
+  const OwnedResult result = Own(PQexec(connection_, ("LISTEN " + channel).c_str()));
+  if (!Succeeded(result.get())) {
+    const CallError error = ErrorOf(connection_, result.get(), 0);
+    PQfinish(connection_);
+    throw error;
+  }
+}
+
+Listener::~Listener() { PQfinish(connection_); }
+
+int Listener::socket() const { return PQsocket(connection_); }
+
+int Listener::backend_pid() const { return PQbackendPID(connection_); }
+
+bool Listener::Drain() {
+  if (PQconsumeInput(connection_) != 1) throw ErrorOf(connection_, nullptr, 0);
+  bool any = false;
+  while (PGnotify* notification = PQnotifies(connection_)) {
+    any = true;
+    PQfreemem(notification);
+  }
+  return any;
+}
+
+}  // namespace pawl::db

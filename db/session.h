@@ -1,0 +1,70 @@
+// A connection for control work: catalogue, control schema, DDL. One statement at a time, over libpqxx.
+// The batches themselves go through Pipeline. Session settings are set on every connection, because a
+// setting made once on a pool protects one connection only.
+//
+// Thread safety: none. Each session is used by one thread.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "db/connection_string.h"
+#include "db/value.h"
+
+namespace pawl::db {
+
+// What every connection of a run has in common, so that text forms and name look-ups agree.
+struct SessionSettings {
+  std::string search_path;  // Empty: the role's own.
+  std::string time_zone;    // Empty: the role's own.
+  std::chrono::milliseconds statement_timeout{0};  // 0: none. The role's own setting never applies.
+  std::chrono::milliseconds lock_timeout{5'000};
+  bool quiet_triggers = false;  // session_replication_role = replica.
+};
+
+// The SET statements of `settings`, for either kind of connection.
+std::string SettingsSql(const SessionSettings& settings);
+
+class Session {
+ public:
+  // Connects. `role` names the connection in pg_stat_activity ("pawl/<role>"). Throws Error:
+  // kBadInput where the server cannot be reached or refuses the user, kReconnect where it is
+  // starting, stopping or full.
+  Session(const ConnectionString& where, const std::string& role, const SessionSettings& settings = {});
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Runs one statement; outside a transaction it commits by itself. Throws Error.
+  Result Query(const std::string& sql, const std::vector<Value>& parameters = {});
+
+  // Runs one statement that takes no parameters and returns nothing of interest; several statements
+  // separated by semicolons are allowed.
+  void Execute(const std::string& sql);
+
+  int server_version() const;  // For example 150020.
+  int backend_pid() const;
+
+ private:
+  friend class Transaction;
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+// A transaction on `session`: rolls back unless committed. Only one at a time per session.
+class Transaction {
+ public:
+  explicit Transaction(Session& session, bool repeatable_read = false, bool read_only = false);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  // Throws Error; kReconnect means that the outcome is in doubt.
+  void Commit();
+
+ private:
+  Session& session_;
+};
+
+}  // namespace pawl::db

@@ -1,0 +1,340 @@
+#include "schema/ddl_statement.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "db/quote.h"
+#include "schema/ast_queries.h"
+#include "schema/dml_statement.h"
+#include "schema/sql_tokens.h"
+#include "schema/type_text.h"
+
+namespace pawl::schema {
+namespace {
+
+void Refuse(Statement& statement, const std::string& reason, const std::string& name = "ddl") {
+  statement.refusals.push_back({name, reason, false});
+}
+
+std::string QuotedTarget(const Statement& statement) {
+  return db::QuoteName(statement.target.schema, statement.target.name);
+}
+
+bool IsTemporary(const AstObject& range_var) {
+  return TextMember(range_var, "relpersistence") == "t";
+}
+
+void FillTarget(const Place& place, const AstObject& relation, Statement& statement) {
+  CheckRelation(place, relation);
+  statement.target = RelationOf(relation);
+  statement.alias = AliasOf(relation);
+  statement.only = !FlagMember(relation, "inh");
+}
+
+// The name of a type or schema-qualified object, given as a list of strings.
+TableName NameInList(const AstArray& names) {
+  TableName name;
+  if (!names.empty()) name.name = StringOf(names[names.size() - 1]);
+  if (names.size() > 1) name.schema = StringOf(names[names.size() - 2]);
+  return name;
+}
+
+// True where the value is the same for every row and can be stored once in the catalogue.
+bool IsConstant(const AstValue& expression) {
+  static const std::set<std::string_view> kNodes = {
+      "A_Const", "TypeCast", "A_ArrayExpr", "A_Expr", "CollateClause", "RowExpr", "TypeName",
+      "String",  "Integer",  "CoalesceExpr", "CaseExpr", "CaseWhen", "BoolExpr", "NullTest"};
+  bool constant = !ReadsClock(expression);
+  Walk(expression, [&](std::string_view name, const AstObject&) {
+    const bool is_node = !name.empty() && name[0] >= 'A' && name[0] <= 'Z';
+    if (is_node && !kNodes.contains(name)) constant = false;
+    return constant;
+  });
+  return constant;
+}
+
+bool IsNull(const AstValue& expression) {
+  if (const AstObject* cast = NodeOf(expression, "TypeCast")) {
+    return Member(*cast, "arg") != nullptr && IsNull(*Member(*cast, "arg"));
+  }
+  const AstObject* constant = NodeOf(expression, "A_Const");
+  return constant != nullptr && FlagMember(*constant, "isnull");
+}
+
+// What a constraint on a new column would do to a live table; empty where it does no harm.
+std::string HarmOf(const std::string& constraint_type) {
+  static const std::map<std::string, std::string> kHarms = {
+      {"CONSTR_IDENTITY", "GENERATED AS IDENTITY would rewrite the whole table under a lock that "
+                          "stops all reads and writes"},
+      {"CONSTR_GENERATED", "GENERATED ALWAYS AS would rewrite the whole table under a lock that "
+                           "stops all reads and writes"},
+      {"CONSTR_CHECK", "CHECK would scan the whole table under a lock that stops all reads and "
+                       "writes"},
+      {"CONSTR_PRIMARY", "PRIMARY KEY would build an index under a lock that stops all reads and "
+                         "writes"},
+      {"CONSTR_UNIQUE", "UNIQUE would build an index under a lock that stops all reads and writes"},
+      {"CONSTR_FOREIGN", "REFERENCES would lock both tables and check every row"},
+  };
+  const auto found = kHarms.find(constraint_type);
+  return found == kHarms.end() ? std::string() : found->second;
+}
+
+// The constraints of a new column, sorted by what they mean for the rows that are there already.
+struct ColumnConstraints {
+  bool is_not_null = false;
+  const AstValue* default_value = nullptr;
+  std::vector<std::string> harms;
+};
+
+ColumnConstraints ConstraintsOf(const AstObject& column) {
+  ColumnConstraints constraints;
+  for (const AstValue& node : ArrayMember(column, "constraints")) {
+    const AstObject* constraint = NodeOf(node, "Constraint");
+    if (constraint == nullptr) continue;
+    const std::string type = TextMember(*constraint, "contype");
+    if (type == "CONSTR_NOTNULL") constraints.is_not_null = true;
+    if (type == "CONSTR_DEFAULT") constraints.default_value = Member(*constraint, "raw_expr");
+    const std::string harm = HarmOf(type);
+    if (!harm.empty()) constraints.harms.push_back(harm);
+  }
+  return constraints;
+}
+
+void RefuseColumn(Statement& statement, const std::string& harm, const std::string& remedy) {
+  Refuse(statement, fmt::format("ADD COLUMN \"{}\": {}. {}", statement.column, harm, remedy));
+}
+
+void CheckColumn(const AstObject& column, Statement& statement) {
+  constexpr std::string_view kLater =
+      "The online form comes with a later version; until then, add the plain column and fill it "
+      "with an UPDATE.";
+  const AstObject* type = ObjectMember(column, "typeName");
+  const ColumnConstraints constraints = ConstraintsOf(column);
+  if (type != nullptr && IsSerial(*type)) {
+    RefuseColumn(statement,
+                 statement.type + " would rewrite the whole table under a lock that stops all "
+                                  "reads and writes",
+                 "Add a plain integer column, fill it with an UPDATE, and give it a sequence.");
+  } else if (statement.type.empty()) {
+    RefuseColumn(statement, "its type cannot be read", "Write the type with plain modifiers.");
+  }
+  for (const std::string& harm : constraints.harms) {
+    RefuseColumn(statement, harm, std::string(kLater));
+  }
+  const AstValue* value = constraints.default_value;
+  if (value != nullptr && !IsConstant(*value)) {
+    RefuseColumn(statement,
+                 "its DEFAULT is no constant, so PostgreSQL may compute it for every row and "
+                 "rewrite the whole table under a lock",
+                 "Add the column without it, then ALTER COLUMN … SET DEFAULT, then fill the old "
+                 "rows with an UPDATE.");
+  }
+  if (constraints.is_not_null && (value == nullptr || IsNull(*value))) {
+    RefuseColumn(statement, "NOT NULL without a DEFAULT fails as soon as the table has a row",
+                 "Give it a constant DEFAULT, or leave out NOT NULL and fill it with an UPDATE.");
+  }
+}
+
+void TakeApartAddColumn(const AstObject& table, const AstObject& command, Statement& statement) {
+  statement.kind = StatementKind::kAddColumn;
+  const AstObject* definition = ObjectMember(command, "def");
+  const AstObject* column =
+      definition == nullptr ? nullptr : ObjectMember(*definition, "ColumnDef");
+  if (column == nullptr) return Refuse(statement, "The column cannot be read. Write it plainly.");
+  statement.column = TextMember(*column, "colname");
+  if (const AstObject* type = ObjectMember(*column, "typeName")) {
+    statement.type = TypeText(*type).value_or("");
+  }
+  statement.if_not_exists = FlagMember(command, "missing_ok");
+  statement.inverse = fmt::format("ALTER TABLE {}{}{} DROP COLUMN IF EXISTS {}",
+                                  FlagMember(table, "missing_ok") ? "IF EXISTS " : "",
+                                  statement.only ? "ONLY " : "", QuotedTarget(statement),
+                                  db::QuoteName(statement.column));
+  CheckColumn(*column, statement);
+}
+
+std::string RemedyForAlter(const std::string& subtype) {
+  static const std::map<std::string, std::string> kRemedies = {
+      {"AT_AlterColumnType", "ALTER COLUMN … TYPE would rewrite the whole table under a lock that "
+                             "stops all reads and writes. Add a column of the new type and fill it "
+                             "with an UPDATE; the change in place comes with a later version."},
+      {"AT_SetNotNull", "SET NOT NULL would scan the whole table under a lock that stops all reads "
+                        "and writes. Add CHECK (… IS NOT NULL) NOT VALID and validate it outside "
+                        "of Pawl; the online form comes with a later version."},
+      {"AT_DropColumn", "DROP COLUMN cannot be taken back. Run it with psql when nothing reads the "
+                        "column any more."},
+      {"AT_AddConstraint", "ADD CONSTRAINT would scan the table or build an index under a lock. "
+                           "Add it NOT VALID and validate it outside of Pawl; the online form "
+                           "comes with a later version."},
+  };
+  const auto found = kRemedies.find(subtype);
+  if (found != kRemedies.end()) return found->second;
+  return "This form of ALTER TABLE may scan, rewrite or lock the whole table, and this version "
+         "does not know it. Run it outside of Pawl.";
+}
+
+void TakeApartAlterTable(const Place& place, const AstObject& body, Statement& statement) {
+  if (TextMember(body, "objtype") != "OBJECT_TABLE") {
+    return Refuse(statement, "ALTER of anything but a table is not known to this version. Run it "
+                             "outside of Pawl.");
+  }
+  FillTarget(place, *ObjectMember(body, "relation"), statement);
+  const AstArray& commands = ArrayMember(body, "cmds");
+  if (commands.size() != 1) {
+    return Refuse(statement, "ALTER TABLE with several changes at once holds its lock for all of "
+                             "them and cannot be taken back one by one. Write one ALTER TABLE for "
+                             "each.");
+  }
+  const AstObject& command = *NodeOf(commands[0], "AlterTableCmd");
+  const std::string subtype = TextMember(command, "subtype");
+  if (subtype == "AT_AddColumn") return TakeApartAddColumn(body, command, statement);
+  if (subtype == "AT_ColumnDefault") {
+    statement.column = TextMember(command, "name");
+    return;
+  }
+  Refuse(statement, RemedyForAlter(subtype));
+}
+
+void TakeApartCreateTable(const Place& place, const AstObject& body, Statement& statement) {
+  statement.kind = StatementKind::kCreateTable;
+  const AstObject& relation = *ObjectMember(body, "relation");
+  FillTarget(place, relation, statement);
+  statement.only = false;
+  statement.if_not_exists = FlagMember(body, "if_not_exists");
+  statement.inverse = "DROP TABLE IF EXISTS " + QuotedTarget(statement);
+  if (Member(body, "partbound") != nullptr) {
+    Refuse(statement, "CREATE TABLE … PARTITION OF locks the partitioned table. Create a plain "
+                      "table and attach it outside of Pawl.");
+  } else if (Member(body, "inhRelations") != nullptr) {
+    Refuse(statement, "CREATE TABLE … INHERITS ties the table to another and locks that one. "
+                      "Create a plain table.");
+  }
+  if (Member(body, "ofTypename") != nullptr) {
+    Refuse(statement, "CREATE TABLE OF a type is not known to this version. Name the columns.");
+  }
+  if (IsTemporary(relation)) {
+    Refuse(statement, "A temporary table is seen by one connection only, and Pawl works over many. "
+                      "Create a plain table.");
+  }
+}
+
+void TakeApartCreateSchema(const AstObject& body, Statement& statement) {
+  const std::string name = TextMember(body, "schemaname");
+  statement.if_not_exists = FlagMember(body, "if_not_exists");
+  // Without a name it is that of a role, which the text may not tell (AUTHORIZATION CURRENT_USER).
+  if (!name.empty()) statement.inverse = "DROP SCHEMA IF EXISTS " + db::QuoteName(name);
+  if (Member(body, "schemaElts") != nullptr) {
+    Refuse(statement, "CREATE SCHEMA with elements is several statements in one. Write each of "
+                      "them on its own.");
+  }
+}
+
+void TakeApartCreateSequence(const Place& place, const AstObject& body, Statement& statement) {
+  const AstObject& sequence = *ObjectMember(body, "sequence");
+  FillTarget(place, sequence, statement);
+  statement.only = false;
+  statement.if_not_exists = FlagMember(body, "if_not_exists");
+  statement.inverse = "DROP SEQUENCE IF EXISTS " + QuotedTarget(statement);
+  if (IsTemporary(sequence)) {
+    Refuse(statement, "A temporary sequence is seen by one connection only, and Pawl works over "
+                      "many. Create a plain one.");
+  }
+}
+
+void TakeApartCreateEnum(const AstObject& body, Statement& statement) {
+  const TableName name = NameInList(ArrayMember(body, "typeName"));
+  statement.inverse = "DROP TYPE IF EXISTS " + db::QuoteName(name.schema, name.name);
+}
+
+// "CREATE INDEX", "DROP TABLE", "TRUNCATE": the key words with which the statement begins.
+std::string StatementWords(const std::string& sql) {
+  static const std::set<std::string> kTwoWords = {"CREATE", "DROP", "ALTER", "REFRESH", "COMMENT"};
+  const TokenizedText text(sql);
+  if (text.size() == 0) return "This statement";
+  std::string words = text[0].word;
+  std::size_t next = 1;
+  for (; next < text.size() && (text[next].word == "OR" || text[next].word == "REPLACE" ||
+                                text[next].word == "UNIQUE");
+       ++next) {
+    words += " " + text[next].word;
+  }
+  if (kTwoWords.contains(text[0].word) && next < text.size()) words += " " + text[next].word;
+  return words;
+}
+
+struct KindRefusal {
+  std::string_view name;
+  std::string_view reason;  // Follows the statement's words.
+};
+
+KindRefusal RefusalOfKind(std::string_view type) {
+  static const std::map<std::string_view, KindRefusal> kRefusals = {
+      {"TransactionStmt",
+       {"transaction", "has no place here: every batch and every other statement is a transaction "
+                       "of its own. Remove it."}},
+      {"SelectStmt",
+       {"select", "changes nothing, and its result would have no reader. Remove it, or write "
+                  "INSERT … SELECT."}},
+      {"IndexStmt",
+       {"ddl", "is not known to this version, and without CONCURRENTLY it stops all writes while "
+               "the index is built. Run CREATE INDEX CONCURRENTLY outside of Pawl."}},
+      {"DropStmt",
+       {"ddl", "cannot be taken back. Run it with psql when nothing uses the object any more."}},
+      {"TruncateStmt",
+       {"ddl", "throws all rows away at once and cannot be taken back. Write DELETE, which runs in "
+               "batches, or run it with psql."}},
+      {"CreateTableAsStmt",
+       {"ddl", "fills the table in one long statement. Write CREATE TABLE and INSERT … SELECT, "
+               "which runs in batches."}},
+      {"VacuumStmt", {"ddl", "is no part of a migration: Pawl vacuums on the way. Remove it."}},
+      {"VariableSetStmt",
+       {"ddl", "would hold for one of many connections only. Set it for the role or the database, "
+               "or in the connection string."}},
+      {"DoStmt",
+       {"ddl", "runs code that cannot be cut into batches. Write what it does as UPDATE, DELETE or "
+               "INSERT … SELECT."}},
+      {"CopyStmt", {"ddl", "reads or writes a file, which no batch can. Load it with psql into a "
+                           "table, and write INSERT … SELECT from it."}},
+      {"MergeStmt",
+       {"ddl", "cannot be cut into batches. Write it as an UPDATE, a DELETE and an INSERT … "
+               "SELECT."}},
+      {"RenameStmt",
+       {"ddl", "changes a name under the running application. Run it outside of Pawl, when nothing "
+               "uses the old name."}},
+  };
+  const auto found = kRefusals.find(type);
+  if (found != kRefusals.end()) return found->second;
+  return {"ddl", "is not known to this version: it may lock a table for long, and Pawl could not "
+                 "take it back. Run it outside of Pawl."};
+}
+
+void RefuseKind(std::string_view type, Statement& statement) {
+  const KindRefusal refusal = RefusalOfKind(type);
+  Refuse(statement, fmt::format("{} {}", StatementWords(statement.text), refusal.reason),
+         std::string(refusal.name));
+}
+
+}  // namespace
+
+void TakeApartDdl(const Place& place, const AstValue& node, Statement& statement) {
+  statement.kind = StatementKind::kOtherDdl;
+  if (const AstObject* alter = NodeOf(node, "AlterTableStmt")) {
+    TakeApartAlterTable(place, *alter, statement);
+  } else if (const AstObject* table = NodeOf(node, "CreateStmt")) {
+    TakeApartCreateTable(place, *table, statement);
+  } else if (const AstObject* schema = NodeOf(node, "CreateSchemaStmt")) {
+    TakeApartCreateSchema(*schema, statement);
+  } else if (const AstObject* sequence = NodeOf(node, "CreateSeqStmt")) {
+    TakeApartCreateSequence(place, *sequence, statement);
+  } else if (const AstObject* type = NodeOf(node, "CreateEnumStmt")) {
+    TakeApartCreateEnum(*type, statement);
+  } else if (NodeOf(node, "CommentStmt") == nullptr) {
+    RefuseKind(NodeType(node), statement);
+  }
+}
+
+}  // namespace pawl::schema
