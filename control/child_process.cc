@@ -32,15 +32,17 @@ struct Failure {
   const std::string& program = command.arguments.front();
   switch (failure.step) {
     case Step::kDirectory:
-      throw db::Error(db::Action::kStop, "Cannot start " + program + ": user " + command.account.name +
-                                             " cannot enter " + command.directory + " (" + why +
+      throw db::Error(db::Action::kStop, "Cannot start " + program + ": user " +
+                                             command.account.name + " cannot enter " +
+                                             command.directory + " (" + why +
                                              "). Set TMPDIR to a directory that is open to all.");
     case Step::kSession:
     case Step::kGroups:
     case Step::kGroup:
     case Step::kUser:
-      throw db::Error(db::Action::kStop, "Cannot start " + program + " as user " + command.account.name +
-                                             " (" + why + "). Start Pawl as that user instead of root.");
+      throw db::Error(db::Action::kStop, "Cannot start " + program + " as user " +
+                                             command.account.name + " (" + why +
+                                             "). Start Pawl as that user instead of root.");
     case Step::kFiles:
     case Step::kProgram:
       break;
@@ -66,7 +68,8 @@ struct ChildFiles {
 // thread of the parent may have held the allocator's lock at the moment of the fork.
 [[noreturn]] void BecomeProgram(const ChildCommand& command, const ChildFiles& files,
                                 char* const* arguments, char* const* environment) {
-  // Out of the way first: where our starter had closed its standard input, these are 0 to 2 themselves.
+  // Out of the way first: where our starter had closed its standard input, these are 0 to 2
+  // themselves.
   constexpr int kReport = 3;
   constexpr int kAside = 10;
   const int input = fcntl(files.input, F_DUPFD_CLOEXEC, kAside);
@@ -101,12 +104,13 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   return pointers;
 }
 
-// Everything the child may know of ours. PG* variables would point its tools at another server, and an
-// LD_PRELOAD meant for Pawl (a false clock, say) must not reach the server.
+// Everything the child may know of ours. PG* variables would point its tools at another server, and
+// an LD_PRELOAD meant for Pawl (a false clock, say) must not reach the server.
 std::vector<std::string> CleanEnvironment(const ChildCommand& command) {
   std::vector<std::string> environment{"LC_ALL=C", "HOME=" + command.directory};
   for (const char* name : {"PATH", "TZ", "LD_LIBRARY_PATH"}) {
-    if (const char* value = std::getenv(name)) environment.push_back(std::string(name) + "=" + value);
+    if (const char* value = std::getenv(name))
+      environment.push_back(std::string(name) + "=" + value);
   }
   return environment;
 }
@@ -137,9 +141,10 @@ Account UnprivilegedAccount() {
   for (const char* name : {"postgres", "nobody"}) {
     if (const passwd* entry = getpwnam(name)) return {entry->pw_uid, entry->pw_gid, name, true};
   }
-  throw db::Error(db::Action::kStop,
-                  "Cannot start a private PostgreSQL server: it refuses to run as root, and there is "
-                  "neither a user postgres nor a user nobody. Start Pawl as another user.");
+  throw db::Error(
+      db::Action::kStop,
+      "Cannot start a private PostgreSQL server: it refuses to run as root, and there is "
+      "neither a user postgres nor a user nobody. Start Pawl as another user.");
 }
 
 pid_t StartChild(const ChildCommand& command) {

@@ -1,5 +1,5 @@
-// Starts a program in a session of its own, never as root, with nothing inherited that could tie it to
-// its starter: no terminal, no open files, no PG* or locale variables.
+// Starts a program in a session of its own, never as root, with nothing inherited that could tie it
+// to its starter: no terminal, no open files, no PG* or locale variables.
 //
 // Not a general launcher: it is what a PostgreSQL server and its tools need.
 #pragma once
@@ -27,18 +27,18 @@ Account UnprivilegedAccount();
 
 struct ChildCommand {
   std::vector<std::string> arguments;  // The first is the absolute path of the program.
-  std::string directory;               // Working directory and HOME; the account must be able to enter it.
-  std::string output_path;             // Standard output and error are appended to this file.
+  std::string directory;    // Working directory and HOME; the account must be able to enter it.
+  std::string output_path;  // Standard output and error are appended to this file.
   Account account;
   int standard_input = -1;  // Borrowed; -1 is /dev/null.
 };
 
-// Returns the pid of the running program; the caller waits for it. Throws db::Error with the step that
-// failed, and no child is left then. May be called while other threads run.
+// Returns the pid of the running program; the caller waits for it. Throws db::Error with the step
+// that failed, and no child is left then. May be called while other threads run.
 pid_t StartChild(const ChildCommand& command);
 
-// Waits until child `pid` has ended or `limit` has passed. Returns its wait status (0 where somebody
-// else has reaped it), or nullopt when it still runs.
+// Waits until child `pid` has ended or `limit` has passed. Returns its wait status (0 where
+// somebody else has reaped it), or nullopt when it still runs.
 std::optional<int> WaitForChild(pid_t pid, std::chrono::milliseconds limit);
 
 // Returns the direct children of `pid`, in no order.

@@ -16,12 +16,12 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <random>
 #include <sstream>
 #include <thread>
 #include <utility>
 
+#include "control/server_binaries.h"
 #include "db/error.h"
 
 namespace pawl::control {
@@ -34,63 +34,33 @@ using std::chrono::milliseconds;
 constexpr std::size_t kParentLengthMax = 76;
 constexpr int kPortTriesMax = 10;
 
-// Below 32768, where the kernel picks ports for outgoing connections: one of those could otherwise take
-// the server's port while it is stopped for a restart.
+// Below 32768, where the kernel picks ports for outgoing connections: one of those could otherwise
+// take the server's port while it is stopped for a restart.
 constexpr int kPortFirst = 15'000;
 constexpr int kPortLast = 32'000;
 
-// Reads the pid anew when it acts, because the server may have been restarted since, and looks where that
-// program works, because the number may be another's by now. The directory's name is checked once more,
-// because the last thing this does cannot be taken back.
+// Reads the pid anew when it acts, because the server may have been restarted since, and looks
+// where that program works, because the number may be another's by now. The directory's name is
+// checked once more, because the last thing this does cannot be taken back. It detaches itself,
+// because what kills a test that hangs, as ctest does, kills all that descends from it.
 constexpr const char* kWatchdogScript = R"sh(
 trap '' HUP INT TERM
-keep=
-read -r keep
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-if [ -n "$pid" ] && [ "/proc/$pid/cwd" -ef "$1/data" ]; then
-  kill -QUIT "$pid" 2>/dev/null
-  n=0
-  while kill -0 "$pid" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
-  kill -KILL "$pid" 2>/dev/null
-fi
-case $1 in
-  */pawl-pg-??????) [ "$keep" = keep ] || { sleep 0.2; rm -rf -- "$1"; } ;;
-esac
+exec 3<&0
+(
+  keep=
+  read -r keep <&3
+  pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+  if [ -n "$pid" ] && [ "/proc/$pid/cwd" -ef "$1/data" ]; then
+    kill -QUIT "$pid" 2>/dev/null
+    n=0
+    while kill -0 "$pid" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+    kill -KILL "$pid" 2>/dev/null
+  fi
+  case $1 in
+    */pawl-pg-??????) [ "$keep" = keep ] || [ ! -d "$1" ] || { sleep 0.2; rm -rf -- "$1"; } ;;
+  esac
+) &
 )sh";
-
-bool HasServer(const std::string& bin_directory) {
-  return access((bin_directory + "/postgres").c_str(), X_OK) == 0 &&
-         access((bin_directory + "/initdb").c_str(), X_OK) == 0;
-}
-
-std::string PgConfigBinDirectory() {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(
-      popen("pg_config --bindir 2>/dev/null", "re"), pclose);
-  if (!pipe) return {};
-  std::array<char, 4096> line{};
-  if (!std::fgets(line.data(), line.size(), pipe.get())) return {};
-  std::string directory(line.data());
-  while (!directory.empty() && directory.back() == '\n') directory.pop_back();
-  return directory;
-}
-
-// Returns the bin directory of the highest version below `parent` whose folder starts with `prefix`.
-std::string HighestVersion(const std::string& parent, const std::string& prefix) {
-  double version_highest = 0;
-  std::string found;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(parent, ignored)) {
-    const std::string name = entry.path().filename();
-    if (!name.starts_with(prefix)) continue;
-    const double version = std::atof(name.c_str() + prefix.size());
-    const std::string bin_directory = entry.path().string() + "/bin";
-    if (version > version_highest && HasServer(bin_directory)) {
-      version_highest = version;
-      found = bin_directory;
-    }
-  }
-  return found;
-}
 
 bool IsFree(int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -157,20 +127,6 @@ std::string LastLines(const std::string& path, std::size_t count) {
 
 }  // namespace
 
-std::string FindServerBinaries() {
-  if (const char* named = std::getenv("PAWL_PG_BINDIR"); named && *named) {
-    if (HasServer(named)) return named;
-    db::FailInput(std::string("PAWL_PG_BINDIR is ") + named +
-                  ", but there is no initdb and postgres there. Name the directory that holds them.");
-  }
-  if (const std::string found = PgConfigBinDirectory(); HasServer(found)) return found;
-  if (std::string found = HighestVersion("/usr/lib/postgresql", ""); !found.empty()) return found;
-  if (std::string found = HighestVersion("/usr", "pgsql-"); !found.empty()) return found;
-  db::FailInput(
-      "Cannot start a private PostgreSQL server: found no initdb and postgres on this machine. Install "
-      "the package postgresql, or name their directory in PAWL_PG_BINDIR.");
-}
-
 PrivateServer::PrivateServer(PrivateServerOptions options)
     : options_(std::move(options)), account_(UnprivilegedAccount()), owner_pid_(getpid()) {
   if (options_.bin_directory.empty()) options_.bin_directory = FindServerBinaries();
@@ -191,7 +147,8 @@ PrivateServer::~PrivateServer() {
 }
 
 std::string PrivateServer::ConnectionString(std::string_view database) const {
-  return "postgresql://postgres@127.0.0.1:" + std::to_string(port_) + "/" + PercentEncoded(database);
+  return "postgresql://postgres@127.0.0.1:" + std::to_string(port_) + "/" +
+         PercentEncoded(database);
 }
 
 std::string PrivateServer::SocketConnectionString(std::string_view database) const {
@@ -248,15 +205,17 @@ void PrivateServer::MakeDirectory() {
   if (parent.size() > kParentLengthMax) parent = "/tmp";
   directory_ = parent + "/pawl-pg-XXXXXX";
   if (!mkdtemp(directory_.data())) {
-    throw db::Error(db::Action::kStop, "Cannot make a directory for a private PostgreSQL server in " +
-                                           parent + ": " + std::strerror(errno) +
-                                           ". Set TMPDIR to a directory that you may write to.");
+    throw db::Error(db::Action::kStop,
+                    "Cannot make a directory for a private PostgreSQL server in " + parent + ": " +
+                        std::strerror(errno) +
+                        ". Set TMPDIR to a directory that you may write to.");
   }
   if (account_.differs_from_ours && chown(directory_.c_str(), account_.uid, account_.gid) < 0) {
     const std::string why = std::strerror(errno);
     rmdir(directory_.c_str());
-    throw db::Error(db::Action::kStop, "Cannot give " + directory_ + " to user " + account_.name + ": " +
-                                           why + ". Start Pawl as that user instead of root.");
+    throw db::Error(db::Action::kStop, "Cannot give " + directory_ + " to user " + account_.name +
+                                           ": " + why +
+                                           ". Start Pawl as that user instead of root.");
   }
 }
 
@@ -267,11 +226,13 @@ void PrivateServer::StartWatchdog() {
   try {
     Account ours = account_;
     ours.differs_from_ours = false;  // It removes a directory whose parent may be ours alone.
-    watchdog_pid_ = StartChild({.arguments = {"/bin/sh", "-c", kWatchdogScript, "pawl-watchdog", directory_},
-                                .directory = "/",
-                                .output_path = "/dev/null",
-                                .account = ours,
-                                .standard_input = pipe[0]});
+    const pid_t starter =
+        StartChild({.arguments = {"/bin/sh", "-c", kWatchdogScript, "pawl-watchdog", directory_},
+                    .directory = "/",
+                    .output_path = "/dev/null",
+                    .account = ours,
+                    .standard_input = pipe[0]});
+    WaitForChild(starter, options_.wait_max);
   } catch (...) {
     close(pipe[0]);
     throw;
@@ -280,13 +241,13 @@ void PrivateServer::StartWatchdog() {
 }
 
 void PrivateServer::InitializeCluster() {
-  const pid_t initdb = StartChild({.arguments = {options_.bin_directory + "/initdb", "--pgdata",
-                                                 directory_ + "/data", "--username=postgres",
-                                                 "--auth=trust", "--encoding=UTF8",
-                                                 "--locale=" + options_.locale, "--no-sync"},
-                                   .directory = directory_,
-                                   .output_path = log_path(),
-                                   .account = account_});
+  const pid_t initdb =
+      StartChild({.arguments = {options_.bin_directory + "/initdb", "--pgdata",
+                                directory_ + "/data", "--username=postgres", "--auth=trust",
+                                "--encoding=UTF8", "--locale=" + options_.locale, "--no-sync"},
+                  .directory = directory_,
+                  .output_path = log_path(),
+                  .account = account_});
   const std::optional<int> status = WaitForChild(initdb, options_.wait_max);
   if (!status) {
     kill(initdb, SIGKILL);
@@ -329,14 +290,15 @@ void PrivateServer::Configure() const {
 }
 
 void PrivateServer::Launch() {
-  pid_ = StartChild({.arguments = {options_.bin_directory + "/postgres", "-D", directory_ + "/data"},
-                     .directory = directory_,
-                     .output_path = log_path(),
-                     .account = account_});
+  pid_ =
+      StartChild({.arguments = {options_.bin_directory + "/postgres", "-D", directory_ + "/data"},
+                  .directory = directory_,
+                  .output_path = log_path(),
+                  .account = account_});
 }
 
-// The eighth line of postmaster.pid tells the state, which is how pg_ctl knows, too. Returns false when
-// the server has ended instead, or was ended here because it took too long.
+// The eighth line of postmaster.pid tells the state, which is how pg_ctl knows, too. Returns false
+// when the server has ended instead, or was ended here because it took too long.
 bool PrivateServer::WaitUntilReady() {
   const auto deadline = std::chrono::steady_clock::now() + options_.wait_max;
   while (running()) {
@@ -366,7 +328,6 @@ void PrivateServer::RemoveEverything() {
     close(watchdog_fd_);
     watchdog_fd_ = -1;
   }
-  if (watchdog_pid_ != 0) WaitForChild(watchdog_pid_, options_.wait_max);
 }
 
 void PrivateServer::Fail(const std::string& what) const {

@@ -7,9 +7,9 @@
 //       .s.PGSQL.<port>           the socket
 //       postgres.log              what initdb and the server said
 //
-// It listens on that socket and on a free port of 127.0.0.1, trusts whoever reaches it, and never runs
-// as root. A watchdog stops it and removes the directory when its owner dies without a word, by kill -9
-// too. Not for data that anyone wants to keep.
+// It listens on that socket and on a free port of 127.0.0.1, trusts whoever reaches it, and never
+// runs as root. A watchdog stops it and removes the directory when its owner dies without a word,
+// by kill -9 too. Not for data that anyone wants to keep.
 #pragma once
 
 #include <sys/types.h>
@@ -23,13 +23,8 @@
 
 namespace pawl::control {
 
-// Where this machine's initdb and postgres are: $PAWL_PG_BINDIR, else what `pg_config --bindir` says,
-// else the highest /usr/lib/postgresql/*/bin or /usr/pgsql-*/bin. Throws db::Error (kBadInput) where
-// there are none, or where the variable names a directory without them.
-std::string FindServerBinaries();
-
 enum class StopMode {
-  kFast,       // Ends the sessions, writes a checkpoint. What was committed is there after a Start().
+  kFast,  // Ends the sessions, writes a checkpoint. What was committed is there after a Start().
   kImmediate,  // Stops as if the machine had lost power, but orderly: the next Start() recovers.
 };
 
@@ -37,23 +32,24 @@ struct PrivateServerOptions {
   // "name=value" lines of postgresql.conf. They come last, so they win, except over the addresses,
   // the port and the socket. fsync is on unless one says otherwise.
   std::vector<std::string> settings{};
-  std::string bin_directory{};          // Empty: FindServerBinaries().
-  std::string locale = "C";             // Of the cluster; its encoding is UTF8.
-  std::chrono::seconds wait_max{120};   // For a start with crash recovery, and for a stop.
+  std::string bin_directory{};         // Empty: FindServerBinaries().
+  std::string locale = "C";            // Of the cluster; its encoding is UTF8.
+  std::chrono::seconds wait_max{120};  // For a start with crash recovery, and for a stop.
 };
 
-// Thread safety: none; const methods may be called together. A fork of the owner may drop its copy: only
-// the process that made the server stops it.
+// Thread safety: none; const methods may be called together. A fork of the owner may drop its copy:
+// only the process that made the server stops it.
 class PrivateServer {
  public:
-  // Makes the cluster and starts it; takes about a second. Throws db::Error with the last lines of the
-  // log, and leaves nothing behind then.
+  // Makes the cluster and starts it; takes about a second. Throws db::Error with the last lines of
+  // the log, and leaves nothing behind then.
   explicit PrivateServer(PrivateServerOptions options = {});
   ~PrivateServer();
   PrivateServer(const PrivateServer&) = delete;
   PrivateServer& operator=(const PrivateServer&) = delete;
 
-  // Return postgresql:// addresses for the superuser `postgres`, over loopback TCP and over the socket.
+  // Return postgresql:// addresses for the superuser `postgres`, over loopback TCP and over the
+  // socket.
   std::string ConnectionString(std::string_view database = "postgres") const;
   std::string SocketConnectionString(std::string_view database = "postgres") const;
 
@@ -71,8 +67,8 @@ class PrivateServer {
   // Returns when they are gone, so that a Start() may follow.
   void Kill9();
 
-  // Leaves the directory behind when the server goes, for a look at what happened: start it again with
-  // `scripts/postgres start <directory>`.
+  // Leaves the directory behind when the server goes, for a look at what happened: start it again
+  // with `scripts/postgres start <directory>`.
   void KeepDirectory() { keep_directory_ = true; }
 
   // Whether the server runs; notices one that somebody else has killed.
@@ -100,7 +96,6 @@ class PrivateServer {
   int port_ = 0;
   pid_t pid_ = 0;
   pid_t owner_pid_;
-  pid_t watchdog_pid_ = 0;
   int watchdog_fd_ = -1;  // Held open; the watchdog acts when the last copy closes.
   bool keep_directory_ = false;
 };

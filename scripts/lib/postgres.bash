@@ -2,12 +2,13 @@
 
 has_server() { [ -x "$1/postgres" ] && [ -x "$1/initdb" ] && [ -x "$1/pg_ctl" ]; }
 
-# Prints the directory of initdb and postgres: $PAWL_PG_BINDIR, else of major version $1 where given, else
-# what pg_config says, else the highest that Debian has. The same order as control/private_server.h.
+# Prints the directory of initdb and postgres: $PAWL_PG_BINDIR, else of major version $1 where
+# given, else what pg_config says, else the highest there is, as control/server_binaries.h has it.
 find_bin_directory() {
   local major=${1:-} candidate
   if [ -n "${PAWL_PG_BINDIR:-}" ]; then
-    has_server "$PAWL_PG_BINDIR" || fail "PAWL_PG_BINDIR is $PAWL_PG_BINDIR, but there is no server there."
+    has_server "$PAWL_PG_BINDIR" ||
+      fail "PAWL_PG_BINDIR is $PAWL_PG_BINDIR, but there is no server there."
     echo "$PAWL_PG_BINDIR"
     return
   fi
@@ -22,8 +23,8 @@ find_bin_directory() {
   for candidate in "${candidates[@]}"; do
     if has_server "$candidate"; then echo "$candidate"; return; fi
   done
-  fail "Found no PostgreSQL server${major:+ $major} on this machine. Run scripts/install-packages, or set" \
-       "PAWL_PG_BINDIR to the directory that holds initdb and postgres."
+  fail "Found no PostgreSQL server${major:+ $major} on this machine. Run scripts/install-packages," \
+    "or set PAWL_PG_BINDIR to the directory that holds initdb and postgres."
 }
 
 # Prints the account that servers run under.
@@ -33,17 +34,19 @@ server_account() {
   for name in postgres nobody; do
     if id "$name" >/dev/null 2>&1; then echo "$name"; return; fi
   done
-  fail "PostgreSQL refuses to run as root, and there is neither a user postgres nor a user nobody."
+  fail "PostgreSQL refuses to run as root, and there is no user postgres and no user nobody."
 }
 
 # Runs a command as that account, in a directory it can enter, without our PG* variables.
 as_server_account() {
-  local account clean=(env -u PGDATA -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE -u PGSERVICE LC_ALL=C)
+  local account
+  local clean=(env -u PGDATA -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE -u PGSERVICE LC_ALL=C)
   account=$(server_account)
   if [ "$(id -u)" != 0 ]; then
     (cd / && "${clean[@]}" "$@")
   else
-    (cd / && setpriv --reuid "$account" --regid "$(id -g "$account")" --clear-groups "${clean[@]}" HOME=/ "$@")
+    (cd / && setpriv --reuid "$account" --regid "$(id -g "$account")" --clear-groups \
+      "${clean[@]}" HOME=/ "$@")
   fi
 }
 

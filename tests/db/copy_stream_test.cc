@@ -1,5 +1,5 @@
-// Streams that no healthy server sends: cut short, malformed, cut into odd messages. A server of a few
-// lines plays them to libpq.
+// Streams that no healthy server sends: cut short, malformed, cut into odd messages. A server of a
+// few lines plays them to libpq.
 #include "db/copy_stream.h"
 
 #include <arpa/inet.h>
@@ -67,10 +67,7 @@ class ScriptedServer {
     thread_ = std::thread([this] { Serve(); });
   }
 
-  ~ScriptedServer() {
-    thread_.join();
-    close(listener_);
-  }
+  ~ScriptedServer() { thread_.join(); }
 
   std::string address() const {
     return fmt::format("host=127.0.0.1 port={} user=a sslmode=disable gssencmode=disable", port_);
@@ -79,6 +76,7 @@ class ScriptedServer {
  private:
   void Serve() {
     const int client = accept(listener_, nullptr, nullptr);
+    close(listener_);  // A request to cancel, which comes on a connection of its own, is refused.
     char ignored[4096];
     if (read(client, ignored, sizeof ignored) > 0) {
       Send(client, Message('R', Integer(0)) + Message('Z', "I"));

@@ -1,10 +1,7 @@
 #include "tests/support/cutting_proxy.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <libpq-fe.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -22,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/loopback_socket.h"
 #include "tests/support/pg_messages.h"
 
 namespace pawl::test {
@@ -31,61 +29,12 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::size_t kReadBytes = 64 * 1024;
-constexpr std::size_t kHeldBytesMax = 64U << 20;  // Beyond, the sender waits, as with a full window.
+constexpr std::size_t kHeldBytesMax = 64U
+                                      << 20;  // Beyond, the sender waits, as with a full window.
 
 constexpr std::uint32_t kCancelRequest = 80877102;
 constexpr std::uint32_t kTlsRequest = 80877103;
 constexpr std::uint32_t kGssRequest = 80877104;
-
-class Socket {
- public:
-  explicit Socket(int fd = -1) : fd_(fd) {}
-  ~Socket() { Close(); }
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Socket& operator=(Socket&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  int fd() const { return fd_; }
-  bool is_open() const { return fd_ >= 0; }
-  void Close() {
-    if (fd_ >= 0) close(fd_);
-    fd_ = -1;
-  }
-  // Closes with RST, so that the peer sees an error and no orderly end.
-  void Reset() {
-    const linger at_once{1, 0};
-    if (fd_ >= 0) setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    Close();
-  }
-  void MakePrompt() const {
-    const int on = 1;
-    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
-  }
-
- private:
-  int fd_;
-};
-
-sockaddr_in Loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  return address;
-}
-
-Socket ConnectToServer(int port) {
-  Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_in address = Loopback(port);
-  if (connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
-    socket.Close();
-  } else {
-    socket.MakePrompt();
-  }
-  return socket;
-}
 
 // One direction of one connection: messages that wait for their time, then for the reader.
 struct Lane {
@@ -114,8 +63,8 @@ struct Connection {
   Lane to_server;
   Lane to_client;
   RequestLog log;
-  bool client_is_typed = false;      // The start-up message has passed.
-  bool is_marked = false;            // Sent the statement to cut at; its answer is withheld.
+  bool client_is_typed = false;  // The start-up message has passed.
+  bool is_marked = false;        // Sent the statement to cut at; its answer is withheld.
   std::vector<std::string> withheld;
   bool is_over = false;
 };
@@ -141,7 +90,8 @@ int PortOf(const std::string& url) {
 // Thread safety: the public functions lock; the thread locks except while it polls.
 class CuttingProxy::Loop {
  public:
-  explicit Loop(int server_port) : server_port_(server_port), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  explicit Loop(int server_port)
+      : server_port_(server_port), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     listener_ = Socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     sockaddr_in address = Loopback(0);
     socklen_t length = sizeof address;
@@ -269,7 +219,7 @@ void CuttingProxy::Loop::Accept() {
     if (!client.is_open()) return;
     client.MakePrompt();
     Socket server;
-    if (!refuses_new_) server = ConnectToServer(server_port_);
+    if (!refuses_new_) server = ConnectToLoopback(server_port_);
     if (!server.is_open()) {
       client.Reset();
       continue;
@@ -336,7 +286,8 @@ void CuttingProxy::Loop::TakeFromClient(Connection& connection) {
   }
 }
 
-// Returns whether the proxy has answered `message` itself. A start-up message is followed by typed ones.
+// Returns whether the proxy has answered `message` itself. A start-up message is followed by typed
+// ones.
 bool CuttingProxy::Loop::TakeStartup(Connection& connection, const std::string& message) {
   const std::uint32_t code = RequestCode(message);
   if (code == kTlsRequest || code == kGssRequest) {
@@ -360,7 +311,8 @@ void CuttingProxy::Loop::TakeFromServer(Connection& connection) {
     }
     connection.withheld.push_back(std::move(*message));
     if (answer == RequestLog::Answer::kMarkedRefused) {
-      for (std::string& part : connection.withheld) connection.to_client.Hold(std::move(part), Due());
+      for (std::string& part : connection.withheld)
+        connection.to_client.Hold(std::move(part), Due());
       connection.withheld.clear();
       connection.is_marked = false;
       until_cut_ = 1;
@@ -410,7 +362,8 @@ std::string CuttingProxy::url() const {
   const std::size_t end = std::min(server_url_.find_first_of("/?", authority), server_url_.size());
   const std::size_t at = server_url_.substr(0, end).rfind('@');
   const std::size_t host = at == std::string::npos || at < authority ? authority : at + 1;
-  return server_url_.substr(0, host) + "127.0.0.1:" + std::to_string(port()) + server_url_.substr(end);
+  return server_url_.substr(0, host) + "127.0.0.1:" + std::to_string(port()) +
+         server_url_.substr(end);
 }
 
 void CuttingProxy::PassThrough() {
@@ -447,8 +400,8 @@ void CuttingProxy::CutAtCommit(CutMoment moment, int nth) {
   CutAtStatement([](std::string_view sql) { return HasCommit(sql); }, moment, nth);
 }
 
-void CuttingProxy::CutAtStatement(std::function<bool(std::string_view sql)> is_marked, CutMoment moment,
-                                  int nth) {
+void CuttingProxy::CutAtStatement(std::function<bool(std::string_view sql)> is_marked,
+                                  CutMoment moment, int nth) {
   loop_->Change([&] {
     loop_->is_marked_ = std::move(is_marked);
     loop_->moment_ = moment;

@@ -2,8 +2,8 @@
 //
 //     code under test  ──►  127.0.0.1:port()  ──►  server
 //
-// It understands the protocol, so it can cut after a COMMIT was executed and before anybody heard of it,
-// the case in which a client must not guess. It refuses TLS, so that it can read along.
+// It understands the protocol, so it can cut after a COMMIT was executed and before anybody heard
+// of it, the case in which a client must not guess. It refuses TLS, so that it can read along.
 #pragma once
 
 #include <chrono>
@@ -21,8 +21,8 @@ enum class CutMoment {
   kAfterExecuted,  // The server has executed it (and committed), the client hears nothing of it.
 };
 
-// Thread safety: all methods. It has a thread of its own, which ends with it; what is connected then is
-// reset.
+// Thread safety: all methods. It has a thread of its own, which ends with it; what is connected
+// then is reset.
 class CuttingProxy {
  public:
   // Listens for clients of the server at `server_url` (postgresql://user@host:port/database), which
@@ -36,8 +36,8 @@ class CuttingProxy {
   // `server_url`, but through the proxy.
   std::string url() const;
 
-  // Ends delays, black holes and refusals, and disarms cuts. What a black hole has held is delivered
-  // then, as TCP would.
+  // Ends delays, black holes and refusals, and disarms cuts. What a black hole has held is
+  // delivered then, as TCP would.
   void PassThrough();
 
   // Delivers every message of both directions this much later.
@@ -56,8 +56,8 @@ class CuttingProxy {
   // COMMIT that the server refuses is delivered as it is, and the next one is cut in its place.
   void CutAtCommit(CutMoment moment = CutMoment::kAfterExecuted, int nth = 1);
 
-  // The same for the `nth` executed statement of which `is_marked` says yes to its text. Called on the
-  // proxy's thread; it must not call the proxy.
+  // The same for the `nth` executed statement of which `is_marked` says yes to its text. Called on
+  // the proxy's thread; it must not call the proxy.
   void CutAtStatement(std::function<bool(std::string_view sql)> is_marked, CutMoment moment,
                       int nth = 1);
 

@@ -1,11 +1,10 @@
 // The test's own tools, tested: the proxy, against what a client and the server see of it.
-#include "tests/support/cutting_proxy.h"
-
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
 
 #include <thread>
 
+#include "tests/support/cutting_proxy.h"
 #include "tests/support/test_database.h"
 
 namespace pawl::test {
@@ -128,7 +127,8 @@ TEST_F(CuttingProxyTest, CutsAtAnyStatementAndItsImplicitCommit) {
   proxy_.CutAtStatement([](std::string_view text) { return text.find("INSERT") == 0; },
                         CutMoment::kAfterExecuted, 2);
   const auto insert = [&] {
-    PQclear(PQexecParams(sql.raw(), "INSERT INTO t VALUES (1)", 0, nullptr, nullptr, nullptr, nullptr, 0));
+    PQclear(PQexecParams(sql.raw(), "INSERT INTO t VALUES (1)", 0, nullptr, nullptr, nullptr,
+                         nullptr, 0));
   };
   insert();
   EXPECT_EQ(PQstatus(sql.raw()), CONNECTION_OK);
@@ -188,7 +188,8 @@ TEST_F(CuttingProxyTest, BehindABlackHoleTheServerKeepsTheSessionOfADeadClient) 
     backend = sql.backend_pid();
     proxy_.BlackHole(Direction::kToServer);
   }
-  const std::string alive = "SELECT count(*) FROM pg_stat_activity WHERE pid = " + std::to_string(backend);
+  const std::string alive =
+      "SELECT count(*) FROM pg_stat_activity WHERE pid = " + std::to_string(backend);
   std::this_thread::sleep_for(milliseconds(200));
   EXPECT_EQ(database_.Value(alive), "1");
   proxy_.PassThrough();

@@ -20,8 +20,8 @@ std::uint32_t LengthAt(std::string_view bytes, std::size_t offset) {
 
 bool IsWordCharacter(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 
-// Returns the offset behind the quoted text, comment or dollar quote that starts at `at`, or `at` where
-// none does.
+// Returns the offset behind the quoted text, comment or dollar quote that starts at `at`, or `at`
+// where none does.
 std::size_t SkipOpaque(std::string_view sql, std::size_t at) {
   const auto behind = [&](std::string_view end, std::size_t from) {
     const std::size_t found = sql.find(end, from);

@@ -1,7 +1,8 @@
 // The PostgreSQL wire protocol, as much of it as a proxy needs: where one message ends and the next
 // begins, which SQL a client sent, and which of the server's answers belongs to which request.
 //
-// Reads only; it never changes or makes up a message. Protocol 3.0, chapter 55 of PostgreSQL's manual.
+// Reads only; it never changes or makes up a message. Protocol 3.0, chapter 55 of PostgreSQL's
+// manual.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@
 
 namespace pawl::test {
 
-// Whether one of the statements in `sql` ends a transaction by committing it: COMMIT, END, in any case,
-// behind comments, among others. COMMIT PREPARED counts; text within quotes does not.
+// Whether one of the statements in `sql` ends a transaction by committing it: COMMIT, END, in any
+// case, behind comments, among others. COMMIT PREPARED counts; text within quotes does not.
 bool HasCommit(std::string_view sql);
 
 // Cuts a stream of bytes into whole messages.
@@ -25,9 +26,9 @@ class MessageCutter {
  public:
   void Add(std::string_view bytes);
 
-  // Returns the next whole message with its type and length, or nullopt until more bytes come. `typed`
-  // is false for the first messages of a client, which have no type byte. Throws std::runtime_error on
-  // a length that cannot be.
+  // Returns the next whole message with its type and length, or nullopt until more bytes come.
+  // `typed` is false for the first messages of a client, which have no type byte. Throws
+  // std::runtime_error on a length that cannot be.
   std::optional<std::string> Next(bool typed);
 
  private:
@@ -39,8 +40,10 @@ class MessageCutter {
 //
 //   client   Q ───────┐        P B E  P B E  S
 //                     │            │      │  │
-//   server   … C … C  Z        1 2 C  1 2 C  Z      a request is answered by C, I or s; Q and S by Z;
-//                                                   after E (error) all up to the next S are skipped
+//   server   … C … C  Z        1 2 C  1 2 C  Z
+//
+// Each E (Execute) is answered by C, I or s, each Q and S (Sync) by Z. After an error the server
+// skips all up to the next S.
 // Thread safety: none.
 class RequestLog {
  public:
@@ -54,7 +57,8 @@ class RequestLog {
     kOther,          // Belongs to no marked request, or does not complete it.
     kMarkedPart,     // Belongs to a marked request, more follows.
     kMarkedDone,     // The marked request is executed, and committed if it commits.
-    kMarkedRefused,  // The server refused the marked request, or rolled back where it was to commit.
+    kMarkedRefused,  // The server refused the marked request, or rolled back where it was to
+                     // commit.
   };
 
   // Notes a message of the server.
@@ -71,8 +75,9 @@ class RequestLog {
   Answer Ready();
 
   std::deque<Request> requests_;
-  std::map<std::string, std::string, std::less<>> statements_;  // SQL by name of prepared statement.
-  std::map<std::string, std::string, std::less<>> portals_;     // SQL by name of portal.
+  std::map<std::string, std::string, std::less<>>
+      statements_;                                           // SQL by name of prepared statement.
+  std::map<std::string, std::string, std::less<>> portals_;  // SQL by name of portal.
   bool marked_until_ready_ = false;  // An executed marked request that commits with its Sync.
 };
 

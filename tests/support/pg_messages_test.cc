@@ -68,7 +68,8 @@ TEST_F(RequestLogTest, PreparedCommitInAPipelineIsDoneWithItsOwnAnswer) {
   EXPECT_EQ(Got('Z', "I"), Answer::kOther);
   for (const char* statement : {"change", "the_end", "change"}) {
     Sent(Message('B', Text("") + Text(statement) + std::string(6, '\0')));
-    EXPECT_EQ(Sent(Message('E', Text("") + std::string(4, '\0'))), std::string(statement) == "the_end");
+    EXPECT_EQ(Sent(Message('E', Text("") + std::string(4, '\0'))),
+              std::string(statement) == "the_end");
   }
   Sent(Message('S', ""));
   EXPECT_EQ(Got('2'), Answer::kOther);

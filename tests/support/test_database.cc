@@ -37,7 +37,8 @@ struct OwnServer {
   ~OwnServer() {
     if (!KeepsThisProgram()) return;
     server.KeepDirectory();
-    std::fprintf(stderr, "kept the server of this failure; start it with: scripts/postgres start %s\n",
+    std::fprintf(stderr,
+                 "kept the server of this failure; start it with: scripts/postgres start %s\n",
                  server.directory().c_str());
   }
 };
@@ -69,7 +70,8 @@ Sql::Sql(const std::string& url) : connection_(PQconnectdb(url.c_str())) {
   if (PQstatus(connection_.get()) != CONNECTION_OK) {
     throw SqlError(PQerrorMessage(connection_.get()), "");
   }
-  PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      connection_.get(), [](void*, const char*) {}, nullptr);
 }
 
 std::unique_ptr<pg_result, Sql::Clear> Sql::Run(const std::string& sql) {
@@ -79,7 +81,8 @@ std::unique_ptr<pg_result, Sql::Clear> Sql::Run(const std::string& sql) {
     return result;
   }
   const char* sqlstate = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
-  throw SqlError(std::string(PQerrorMessage(connection_.get())) + "in: " + sql, sqlstate ? sqlstate : "");
+  throw SqlError(std::string(PQerrorMessage(connection_.get())) + "in: " + sql,
+                 sqlstate ? sqlstate : "");
 }
 
 std::int64_t Sql::Exec(const std::string& sql) {
@@ -112,7 +115,8 @@ std::int64_t Sql::Integer(const std::string& sql) {
   const std::string value = Value(sql);
   char* end = nullptr;
   const std::int64_t integer = std::strtoll(value.c_str(), &end, 10);
-  if (value.empty() || *end) throw SqlError("expected an integer, got \"" + value + "\" in: " + sql, "");
+  if (value.empty() || *end)
+    throw SqlError("expected an integer, got \"" + value + "\" in: " + sql, "");
   return integer;
 }
 

@@ -1,10 +1,10 @@
-// A fresh database for one test, and a tiny runner of SQL that shares no code with the engine, so that
-// what it says about the engine's work is independent.
+// A fresh database for one test, and a tiny runner of SQL that shares no code with the engine, so
+// that what it says about the engine's work is independent.
 //
 // The first one in a test program starts a private server that lives as long as the program. With
-// PAWL_TEST_DATABASE_URL set, databases are made on that server instead (any database of it, as a role
-// that may create databases). With PAWL_KEEP_DATABASES set, databases and server directory of a program
-// that failed are left behind, and its last line says where.
+// PAWL_TEST_DATABASE_URL set, databases are made on that server instead (any database of it, as a
+// role that may create databases). With PAWL_KEEP_DATABASES set, databases and server directory of
+// a program that failed are left behind, and its last line says where.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ class SqlError : public std::runtime_error {
 
 using Row = std::vector<std::string>;
 
-// One connection. Values are PostgreSQL's text; a null reads "NULL". Every function throws SqlError.
-// Thread safety: none.
+// One connection. Values are PostgreSQL's text; a null reads "NULL". Every function throws
+// SqlError. Thread safety: none.
 class Sql {
  public:
   explicit Sql(const std::string& url);
@@ -63,11 +63,13 @@ class Sql {
   std::unique_ptr<pg_conn, Finish> connection_;
 };
 
-// Whether the tests run on a server of somebody else's, which they must not stop, kill or configure.
+// Whether the tests run on a server of somebody else's, which they must not stop, kill or
+// configure.
 bool UsesForeignServer();
 
-// The program's own server. A test that stops it must start it again. Throws where UsesForeignServer():
-// call GTEST_SKIP() there. fsync is off, so it survives kills of itself, not of the machine.
+// The program's own server. A test that stops it must start it again. Throws where
+// UsesForeignServer(): call GTEST_SKIP() there. fsync is off, so it survives kills of itself, not
+// of the machine.
 control::PrivateServer& SharedServer();
 
 // Returns the address of `database` on the server that the tests use.

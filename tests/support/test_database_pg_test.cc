@@ -1,7 +1,7 @@
 // The test's own tools, tested: databases.
-#include "tests/support/test_database.h"
-
 #include <gtest/gtest.h>
+
+#include "tests/support/test_database.h"
 
 namespace pawl::test {
 namespace {
@@ -16,8 +16,9 @@ TEST(TestDatabaseTest, EachIsFreshAndGoesAway) {
     EXPECT_EQ(first.Exec("CREATE TABLE t AS SELECT g FROM generate_series(1, 3) g"), 3);
     EXPECT_EQ(second.Value("SELECT to_regclass('t')"), "NULL");
   }
-  EXPECT_EQ(Sql(ServerUrl()).Value("SELECT count(*) FROM pg_database WHERE datname = '" + name + "'"),
-            "0");
+  EXPECT_EQ(
+      Sql(ServerUrl()).Value("SELECT count(*) FROM pg_database WHERE datname = '" + name + "'"),
+      "0");
 }
 
 TEST(TestDatabaseTest, ReadsRowsAndCountsChanges) {

@@ -29,15 +29,16 @@ std::string HistoryOf(const WriterOptions& options) { return Beside(options.tabl
 std::string BeforeOf(const WriterOptions& options) { return Beside(options.table, "_before"); }
 
 std::string Replaced(std::string text, const std::string& what, const std::string& by) {
-  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size())) {
+  for (std::size_t at = text.find(what); at != std::string::npos;
+       at = text.find(what, at + by.size())) {
     text.replace(at, what.size(), by);
   }
   return text;
 }
 
-// Renders one change of the row with key $1 that returns the row's counter, if there was one to change.
-// The history line is in the same statement, hence in the same transaction, and comes after the row's
-// lock, so that the lines of one key are in the order of its changes.
+// Renders one change of the row with key $1 that returns the row's counter, if there was one to
+// change. The history line is in the same statement, hence in the same transaction, and comes after
+// the row's lock, so that the lines of one key are in the order of its changes.
 std::string RenderChange(const WriterOptions& options, const std::string& key_type, Change change) {
   const std::string& key = options.key_column;
   const std::string key_value = "$1::" + key_type;
@@ -69,8 +70,8 @@ std::string RenderChange(const WriterOptions& options, const std::string& key_ty
   }
   if (!options.with_history) return sql;
   return "WITH changed AS (" + sql + "), noted AS (INSERT INTO " + HistoryOf(options) +
-         " (key, change) SELECT (" + key_value + ")::text, '" + letter + "' FROM changed) SELECT " + counter +
-         " FROM changed";
+         " (key, change) SELECT (" + key_value + ")::text, '" + letter + "' FROM changed) SELECT " +
+         counter + " FROM changed";
 }
 
 // One thread's account.
@@ -119,10 +120,11 @@ class Writers::Crew {
 Writers::Crew::Crew(WriterOptions options)
     : options_(std::move(options)), accounts_(static_cast<std::size_t>(options_.threads)) {
   Sql sql(options_.url);
-  const Row before = sql.Rows("SELECT count(*), coalesce(sum(" + options_.counter_column + "), 0) FROM " +
-                              options_.table)[0];
-  key_type_ = sql.Value("SELECT pg_typeof(" + options_.key_column + ") FROM (SELECT NULL) AS nothing LEFT JOIN " +
-                        options_.table + " ON false");
+  const Row before = sql.Rows("SELECT count(*), coalesce(sum(" + options_.counter_column +
+                              "), 0) FROM " + options_.table)[0];
+  key_type_ =
+      sql.Value("SELECT pg_typeof(" + options_.key_column +
+                ") FROM (SELECT NULL) AS nothing LEFT JOIN " + options_.table + " ON false");
   rows_before_ = std::stoll(before[0]);
   counters_before_ = std::stoll(before[1]);
   if (options_.with_history) {
@@ -151,8 +153,8 @@ void Writers::Crew::Write(int number) {
   std::mt19937_64 random(options_.seed * 1'000 + static_cast<std::uint64_t>(number));
   std::uniform_int_distribution<std::int64_t> any_key(options_.key_begin, options_.key_end - 1);
   const auto interval = options_.changes_per_second > 0
-                            ? microseconds(static_cast<std::int64_t>(
-                                  1e6 * options_.threads / options_.changes_per_second))
+                            ? microseconds(static_cast<std::int64_t>(1e6 * options_.threads /
+                                                                     options_.changes_per_second))
                             : microseconds(0);
   const std::array<std::string, 3> statements{RenderChange(options_, key_type_, Change::kInsert),
                                               RenderChange(options_, key_type_, Change::kUpdate),
@@ -171,17 +173,19 @@ void Writers::Crew::Write(int number) {
     const std::array<const char*, 1> values{key.c_str()};
     const auto begin = Clock::now();
     const std::unique_ptr<pg_result, decltype(&PQclear)> result(
-        PQexecParams(connection.get(), statements[static_cast<std::size_t>(change)].c_str(), 1, nullptr,
-                     values.data(), nullptr, nullptr, 0),
+        PQexecParams(connection.get(), statements[static_cast<std::size_t>(change)].c_str(), 1,
+                     nullptr, values.data(), nullptr, nullptr, 0),
         &PQclear);
     account.latencies.push_back(std::chrono::duration_cast<microseconds>(Clock::now() - begin));
     Note(account, change, result.get(), PQstatus(connection.get()) == CONNECTION_OK);
-    next = std::max(next + interval, Clock::now() - interval);  // No burst to catch up after a stall.
+    next =
+        std::max(next + interval, Clock::now() - interval);  // No burst to catch up after a stall.
     std::this_thread::sleep_until(next);
   }
 }
 
-void Writers::Crew::Note(Account& account, Change change, const pg_result* result, bool is_connected) {
+void Writers::Crew::Note(Account& account, Change change, const pg_result* result,
+                         bool is_connected) {
   WriterCounts& counts = account.counts;
   if (PQresultStatus(result) == PGRES_TUPLES_OK) {
     if (PQntuples(result) == 0) {
@@ -231,32 +235,42 @@ WriterCounts Writers::Crew::Sum() const {
   return sum;
 }
 
-// Every key's state follows from the state before and the key's lines: the last insert or delete says
-// whether it is there, and the updates since then (or since the start) what its counter is.
+// Every key's state follows from the state before and the key's lines: the last insert or delete
+// says whether it is there, and the updates since then (or since the start) what its counter is.
 std::string Writers::Crew::HistoryMismatch(const std::string& table) {
   const std::string history = HistoryOf(options_);
   const std::string sql =
       "WITH turn AS ("
-      "   SELECT DISTINCT ON (key) key, line, change FROM " + history +
+      "   SELECT DISTINCT ON (key) key, line, change FROM " +
+      history +
       "   WHERE change IN ('i', 'd') ORDER BY key, line DESC),"
       " since AS ("
-      "   SELECT h.key, count(*) AS updates FROM " + history + " h LEFT JOIN turn USING (key)"
+      "   SELECT h.key, count(*) AS updates FROM " +
+      history +
+      " h LEFT JOIN turn USING (key)"
       "   WHERE h.change = 'u' AND h.line > coalesce(turn.line, 0) GROUP BY h.key),"
       " expected AS ("
       "   SELECT key, coalesce(since.updates, 0)"
       "               + CASE WHEN turn.line IS NULL THEN b.counter ELSE 0 END AS counter"
-      "   FROM " + BeforeOf(options_) + " b FULL JOIN turn USING (key) LEFT JOIN since USING (key)"
+      "   FROM " +
+      BeforeOf(options_) +
+      " b FULL JOIN turn USING (key) LEFT JOIN since USING (key)"
       "   WHERE turn.line IS NULL OR turn.change = 'i'),"
       " actual AS ("
-      "   SELECT " + options_.key_column + "::text AS key, " + options_.counter_column + " AS counter"
-      "   FROM " + table + ")"
+      "   SELECT " +
+      options_.key_column + "::text AS key, " + options_.counter_column +
+      " AS counter"
+      "   FROM " +
+      table +
+      ")"
       " SELECT key, e.counter, a.counter FROM expected e FULL JOIN actual a USING (key)"
       " WHERE e.counter IS DISTINCT FROM a.counter ORDER BY key LIMIT 10";
   std::string text;
   for (const Row& row : Sql(options_.url).Rows(sql)) {
     text += "\n  key " + row[0] + ": counter " + row[1] + " expected, " + row[2] + " found";
   }
-  return text.empty() ? text : table + " is not what the application wrote (NULL: no such row):" + text;
+  return text.empty() ? text
+                      : table + " is not what the application wrote (NULL: no such row):" + text;
 }
 
 std::string Writers::Crew::SumMismatch(const std::string& table) {
@@ -270,8 +284,8 @@ std::string Writers::Crew::SumMismatch(const std::string& table) {
     return std::to_string(counts.in_doubt) + " changes are in doubt; use a history to judge";
   }
   if (found[0] == std::to_string(rows) && found[1] == std::to_string(counters)) return {};
-  return table + " must have " + std::to_string(rows) + " rows and a sum of " + std::to_string(counters) +
-         ", but has " + found[0] + " and " + found[1];
+  return table + " must have " + std::to_string(rows) + " rows and a sum of " +
+         std::to_string(counters) + ", but has " + found[0] + " and " + found[1];
 }
 
 Writers::Writers(WriterOptions options) : crew_(std::make_unique<Crew>(std::move(options))) {}

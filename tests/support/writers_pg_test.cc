@@ -1,10 +1,9 @@
-// The test's own tools, tested: the application's account must hold without a migration, or it could not
-// judge one, and must not hold when a single row is wrong.
-#include "tests/support/writers.h"
-
+// The test's own tools, tested: the application's account must hold without a migration, or it
+// could not judge one, and must not hold when a single row is wrong.
 #include <gtest/gtest.h>
 
 #include "tests/support/cutting_proxy.h"
+#include "tests/support/writers.h"
 
 namespace pawl::test {
 namespace {
@@ -12,9 +11,10 @@ namespace {
 class WritersTest : public ::testing::Test {
  protected:
   WritersTest() {
-    database_.Exec("CREATE TABLE t (id bigint PRIMARY KEY, payload text NOT NULL,"
-                   " updates int NOT NULL DEFAULT 0);"
-                   " INSERT INTO t SELECT g, 'row ' || g, g % 3 FROM generate_series(1, 400) g");
+    database_.Exec(
+        "CREATE TABLE t (id bigint PRIMARY KEY, payload text NOT NULL,"
+        " updates int NOT NULL DEFAULT 0);"
+        " INSERT INTO t SELECT g, 'row ' || g, g % 3 FROM generate_series(1, 400) g");
   }
   WriterOptions Options() {
     WriterOptions options;
@@ -50,9 +50,10 @@ TEST_F(WritersTest, TheAccountHoldsWithAndWithoutHistory) {
 }
 
 TEST_F(WritersTest, OneWrongRowIsNoticed) {
-  for (const char* damage : {"DELETE FROM t WHERE id = (SELECT max(id) FROM t)",
-                             "UPDATE t SET updates = updates + 1 WHERE id = (SELECT min(id) FROM t)",
-                             "INSERT INTO t VALUES (9999, 'a phantom', 0)"}) {
+  for (const char* damage :
+       {"DELETE FROM t WHERE id = (SELECT max(id) FROM t)",
+        "UPDATE t SET updates = updates + 1 WHERE id = (SELECT min(id) FROM t)",
+        "INSERT INTO t VALUES (9999, 'a phantom', 0)"}) {
     for (const bool with_history : {true, false}) {
       WriterOptions options = Options();
       options.with_history = with_history;
@@ -97,8 +98,9 @@ TEST_F(WritersTest, ReconnectsAndStaysExactWhereTheOutcomeIsInDoubt) {
   options.url = proxy.url();
   Writers writers(options);
   for (int cut = 1; cut <= 5; ++cut) {
-    proxy.CutAtStatement([](std::string_view sql) { return sql.find("INSERT INTO t ") != sql.npos; },
-                         cut % 2 ? CutMoment::kAfterExecuted : CutMoment::kBeforeServer);
+    proxy.CutAtStatement(
+        [](std::string_view sql) { return sql.find("INSERT INTO t ") != sql.npos; },
+        cut % 2 ? CutMoment::kAfterExecuted : CutMoment::kBeforeServer);
     ASSERT_TRUE(proxy.WaitForCuts(cut));
     ASSERT_TRUE(writers.WaitForMore(20));
   }

@@ -8,6 +8,7 @@
 
 #include "db/error.h"
 #include "tests/support/test_database.h"
+#include "tests/verify/pipeline_threads.h"
 
 namespace pawl::verify {
 namespace {
@@ -19,8 +20,8 @@ std::string Copy(const std::string& query) {
 const std::string kRows =
     Copy("SELECT i, repeat('x', i % 300), CASE WHEN i % 3 = 0 THEN i END "
          "FROM generate_series(1, 50000) AS i");
-const std::string kEndless =
-    Copy("SELECT i, repeat('x', 100) FROM generate_series(1, 1000000000) AS i");
+// In FROM, generate_series would be finished before the first row is sent.
+const std::string kEndless = Copy("SELECT generate_series(1, 1000000000), repeat('x', 100)");
 
 // The parameter is the number of threads.
 class RowStreamPgTest : public ::testing::TestWithParam<int> {
@@ -29,7 +30,7 @@ class RowStreamPgTest : public ::testing::TestWithParam<int> {
   test::Sql sql_ = database_.Connect();
 };
 
-INSTANTIATE_TEST_SUITE_P(Threads, RowStreamPgTest, ::testing::Values(1, 2, 4));
+INSTANTIATE_TEST_SUITE_P(Threads, RowStreamPgTest, ::testing::Range(1, kPipelineThreadsMax + 1));
 
 TEST_P(RowStreamPgTest, AddsUpEveryRowOnce) {
   RangeDigest expected;
@@ -52,7 +53,8 @@ TEST_P(RowStreamPgTest, NoRowsHaveTheEmptyDigest) {
 
 TEST_P(RowStreamPgTest, CombinesBlocksInOrder) {
   std::int64_t expected = 0;
-  const std::string copy_sql = Copy("SELECT i::text, repeat('x', 100) FROM generate_series(1, 50000) i");
+  const std::string copy_sql =
+      Copy("SELECT i::text, repeat('x', 100) FROM generate_series(1, 50000) AS i");
   StreamRows(sql_.raw(), copy_sql, GetParam(), {}, [](HashedBlock&) {},
              [&](const HashedBlock& hashed) {
                for (std::size_t index = 0; index < hashed.block.row_count(); ++index) {

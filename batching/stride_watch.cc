@@ -1,0 +1,36 @@
+#include "batching/stride_watch.h"
+
+#include <algorithm>
+
+namespace pawl::batching {
+namespace {
+
+constexpr double kShareMin = 0.30;
+// Too few rows say nothing: a share of 300 rows is right within 5 %.
+constexpr std::int64_t kRowsMin = 300;
+constexpr std::int64_t kWindowsOffMax = 32;
+
+}  // namespace
+
+void StrideWatch::BeginWindow() {
+  updated_ = 0;
+  hot_ = 0;
+}
+
+bool StrideWatch::GiveUp(std::int64_t residue, std::int64_t updated, std::int64_t hot,
+                         std::int64_t window_rows) {
+  if (residue == 0) return false;
+  updated_ += updated;
+  hot_ += hot;
+  if (updated_ < kRowsMin) return false;
+  share_ = static_cast<double>(hot_) / static_cast<double>(updated_);
+  if (share_ >= kShareMin) {
+    windows_off_ = 2;
+    return false;
+  }
+  windows_off_ = std::min(2 * windows_off_, kWindowsOffMax);
+  plain_rows_left_ = windows_off_ * window_rows;
+  return true;
+}
+
+}  // namespace pawl::batching

@@ -1,0 +1,259 @@
+#include "checkpoints/run_store.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "db/error.h"
+
+namespace pawl::checkpoints {
+namespace {
+
+using Edge = std::pair<std::string_view, std::string_view>;
+
+constexpr std::array kEdges = {
+    Edge{"running", "paused"},     Edge{"paused", "running"},    Edge{"running", "failed"},
+    Edge{"failed", "running"},     Edge{"running", "verifying"}, Edge{"verifying", "completed"},
+    Edge{"verifying", "failed"},   Edge{"verifying", "paused"},  Edge{"running", "aborted"},
+    Edge{"paused", "aborted"},     Edge{"failed", "aborted"},    Edge{"verifying", "aborted"},
+    Edge{"completed", "reverting"}, Edge{"aborted", "reverting"}, Edge{"paused", "reverting"},
+    Edge{"failed", "reverting"},   Edge{"reverting", "paused"},  Edge{"reverting", "failed"},
+    Edge{"reverting", "reverted"}, Edge{"reverting", "completed"}, Edge{"reverting", "aborted"},
+    Edge{"verifying", "running"},  Edge{"reverted", "reverting"},
+};
+
+constexpr const char* kColumns =
+    "run_id, migration, migration_hash, plan_hash, state, reason, workers, pace, "
+    "coalesce(revert_options, ''), to_char(started_at, 'YYYY-MM-DD HH24:MI:SS TZ'), started_by, "
+    "coalesce(to_char(finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'), ''), working_ms, wal_bytes";
+
+RunRow FromRow(const db::Row& row) {
+  RunRow run;
+  run.run = db::ToInt(row[0]);
+  run.migration = db::ToText(row[1]);
+  run.migration_hash = db::ToText(row[2]);
+  run.plan_hash = db::ToText(row[3]);
+  run.state = db::ToText(row[4]);
+  run.reason = db::ToText(row[5]);
+  run.workers = static_cast<int>(db::ToInt(row[6]));
+  run.pace = db::ToInt(row[7]);
+  run.revert_options = db::ToText(row[8]);
+  run.started_at = db::ToText(row[9]);
+  run.started_by = db::ToText(row[10]);
+  run.finished_at = db::ToText(row[11]);
+  run.working_ms = db::ToInt(row[12]);
+  run.wal_bytes = db::ToInt(row[13]);
+  return run;
+}
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : "unknown";
+}
+
+void Audit(db::Session& session, std::int64_t run, const std::string& event,
+           const std::string& detail) {
+  session.Query("INSERT INTO pawl.audit (run_id, event, detail) VALUES ($1::bigint, $2, $3)",
+                {std::to_string(run), event, detail});
+}
+
+void Notify(db::Session& session, std::int64_t run) {
+  session.Query("SELECT pg_notify($1, $2)", {kChannel, std::to_string(run)});
+}
+
+// Two migrations at one table would undo each other's undo.
+void RefuseConflict(db::Session& session, const schema::Plan& plan) {
+  for (const schema::Step& step : plan.steps) {
+    const auto rival = session.Query(
+        R"sql(SELECT r.run_id, r.migration, r.state FROM pawl.run AS r JOIN pawl.step AS s USING (run_id)
+               WHERE r.state NOT IN ('completed', 'reverted', 'aborted')
+                 AND s.schema_name = $1 AND s.table_name = $2 LIMIT 1)sql",
+        {step.table.schema, step.table.name});
+    if (rival.rows.empty()) continue;
+    const db::Row& row = rival.rows[0];
+    db::FailInput(fmt::format(
+        "Run {0} ({1}) is {2} and works on {3}.{4} as well. Two migrations at one table would undo each "
+        "other's undo. Finish it with `pawl resume {0}` or give it up with `pawl abort {0}`. Nothing was "
+        "changed.",
+        db::ToText(row[0]), db::ToText(row[1]), db::ToText(row[2]), step.table.schema,
+        step.table.name));
+  }
+}
+
+void StorePlan(db::Session& session, const schema::Plan& plan, const std::string& text) {
+  session.Query(
+      "INSERT INTO pawl.migration (migration_hash, name, text) VALUES ($1, $2, $3) ON CONFLICT "
+      "(migration_hash) DO UPDATE SET name = excluded.name",
+      {plan.migration_hash, plan.migration, text});
+  // The same decisions give the same hash; then the estimates may be newer, and the content is the same.
+  session.Query(
+      "INSERT INTO pawl.plan (plan_hash, migration_hash, version, content) VALUES ($1, $2, $3::integer, "
+      "$4) ON CONFLICT (plan_hash) DO UPDATE SET content = excluded.content",
+      {plan.hash, plan.migration_hash, std::to_string(plan.version), schema::ToJson(plan)});
+}
+
+}  // namespace
+
+bool IsFinal(const std::string& state) {
+  return state == "completed" || state == "reverted" || state == "aborted";
+}
+
+RunRow LoadRun(db::Session& session, std::int64_t run) {
+  const auto found = session.Query(
+      fmt::format("SELECT {} FROM pawl.run WHERE run_id = $1::bigint", kColumns),
+      {std::to_string(run)});
+  if (found.rows.empty()) {
+    db::FailInput(fmt::format("There is no run {}. `pawl status` lists the runs of this database.", run));
+  }
+  return FromRow(found.rows[0]);
+}
+
+std::vector<RunRow> LoadRuns(db::Session& session) {
+  std::vector<RunRow> runs;
+  for (const db::Row& row :
+       session.Query(fmt::format("SELECT {} FROM pawl.run ORDER BY run_id DESC", kColumns)).rows) {
+    runs.push_back(FromRow(row));
+  }
+  return runs;
+}
+
+std::optional<RunRow> FindRun(db::Session& session, const std::string& name) {
+  const auto found = session.Query(
+      fmt::format("SELECT {} FROM pawl.run WHERE migration = $1 AND state NOT IN ('reverted', "
+                  "'aborted') ORDER BY run_id DESC LIMIT 1",
+                  kColumns),
+      {name});
+  if (found.rows.empty()) return std::nullopt;
+  return FromRow(found.rows[0]);
+}
+
+CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
+                     int workers, std::int64_t pace) {
+  db::Transaction transaction(session);
+  // Two processes that start the same file at once: the second waits here and then finds the first's run.
+  session.Query("SELECT pg_advisory_xact_lock(7240615, 2)");
+  const std::optional<RunRow> existing = FindRun(session, plan.migration);
+  if (existing && existing->state != "completed") return {*existing, true};
+  RefuseConflict(session, plan);
+  StorePlan(session, plan, text);
+  const auto created = session.Query(
+      fmt::format("INSERT INTO pawl.run (migration, migration_hash, plan_hash, state, workers, pace) "
+                  "VALUES ($1, $2, $3, 'running', $4::integer, $5::bigint) RETURNING {}",
+                  kColumns),
+      {plan.migration, plan.migration_hash, plan.hash, std::to_string(workers), std::to_string(pace)});
+  const RunRow run = FromRow(created.rows[0]);
+  for (const schema::Step& step : plan.steps) {
+    session.Query(
+        "INSERT INTO pawl.step (run_id, step, kind, title, schema_name, table_name) VALUES "
+        "($1::bigint, $2::integer, $3, $4, $5, $6)",
+        {std::to_string(run.run), std::to_string(step.number), schema::NameOf(step.kind), step.title,
+         step.table.schema, step.table.name});
+  }
+  Audit(session, run.run, "running", "plan " + plan.hash);
+  transaction.Commit();
+  return {run, false};
+}
+
+schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash) {
+  const auto found = session.Query("SELECT version, content FROM pawl.plan WHERE plan_hash = $1",
+                                   {plan_hash});
+  PAWL_CHECK(!found.rows.empty());
+  if (db::ToInt(found.rows[0][0]) != schema::kPlanVersion) {
+    db::FailInput(fmt::format(
+        "The plan {} was made by another version of pawl (plan format {}, this program reads {}). Use "
+        "that version to finish or abort its run.",
+        plan_hash, db::ToText(found.rows[0][0]), schema::kPlanVersion));
+  }
+  return schema::FromJson(db::ToText(found.rows[0][1]));
+}
+
+void MoveRun(db::Session& session, std::int64_t run, const std::string& to, const std::string& reason,
+             const std::string& command, const std::optional<std::string>& revert_options) {
+  db::Transaction transaction(session);
+  const auto found = session.Query("SELECT state FROM pawl.run WHERE run_id = $1::bigint FOR UPDATE",
+                                   {std::to_string(run)});
+  if (found.rows.empty()) LoadRun(session, run);
+  const std::string from = db::ToText(found.rows[0][0]);
+  if (from == to && !revert_options) return;
+  bool allowed = from == to;
+  for (const Edge& edge : kEdges) allowed = allowed || (edge.first == from && edge.second == to);
+  if (!allowed) {
+    db::FailInput(fmt::format("Run {} is {}; it cannot become {}. Nothing was changed.", run, from, to));
+  }
+  session.Query(
+      "UPDATE pawl.run SET state = $2, reason = $3, revert_options = coalesce($4, revert_options), "
+      "finished_at = CASE WHEN $2 IN ('completed', 'reverted', 'aborted') THEN now() END WHERE run_id = "
+      "$1::bigint",
+      {std::to_string(run), to, reason, revert_options});
+  if (!command.empty()) {
+    session.Query(
+        "INSERT INTO pawl.command (run_id, command, given_from) VALUES ($1::bigint, $2, $3)",
+        {std::to_string(run), command, HostName()});
+  }
+  Audit(session, run, to, reason);
+  Notify(session, run);
+  transaction.Commit();
+}
+
+void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,
+            std::optional<std::int64_t> pace) {
+  const RunRow row = LoadRun(session, run);
+  db::Transaction transaction(session);
+  const std::string workers_text = std::to_string(workers.value_or(row.workers));
+  const std::string pace_text = std::to_string(pace.value_or(row.pace));
+  session.Query("UPDATE pawl.run SET workers = $2::integer, pace = $3::bigint WHERE run_id = $1::bigint",
+                {std::to_string(run), workers_text, pace_text});
+  const std::string argument = fmt::format("workers={} pace={}", workers_text, pace_text);
+  session.Query(
+      "INSERT INTO pawl.command (run_id, command, argument, given_from) VALUES ($1::bigint, 'set', $2, "
+      "$3)",
+      {std::to_string(run), argument, HostName()});
+  Audit(session, run, "set", argument);
+  Notify(session, run);
+  transaction.Commit();
+}
+
+void AddWorkingTime(db::Session& session, std::int64_t run, std::int64_t working_ms,
+                    std::int64_t wal_bytes) {
+  session.Query(
+      "UPDATE pawl.run SET working_ms = working_ms + $2::bigint, wal_bytes = wal_bytes + $3::bigint "
+      "WHERE run_id = $1::bigint",
+      {std::to_string(run), std::to_string(working_ms), std::to_string(wal_bytes)});
+}
+
+std::int64_t JoinRun(db::Session& session, std::int64_t run, int backend_pid) {
+  const auto joined = session.Query(
+      "INSERT INTO pawl.worker (run_id, host, pid, backend_pid, backend_start) SELECT $1::bigint, $2, "
+      "$3::integer, a.pid, a.backend_start FROM pg_stat_activity AS a WHERE a.pid = $4::integer "
+      "RETURNING worker_id",
+      {std::to_string(run), HostName(), std::to_string(getpid()), std::to_string(backend_pid)});
+  PAWL_CHECK(!joined.rows.empty());
+  return db::ToInt(joined.rows[0][0]);
+}
+
+void Heartbeat(db::Session& session, std::int64_t worker, int threads, std::int64_t batch_rows) {
+  session.Query(
+      "UPDATE pawl.worker SET seen_at = clock_timestamp(), threads = $2::integer, batch_rows = "
+      "$3::bigint WHERE worker_id = $1::bigint",
+      {std::to_string(worker), std::to_string(threads), std::to_string(batch_rows)});
+}
+
+void LeaveRun(db::Session& session, std::int64_t worker) {
+  session.Query(
+      "UPDATE pawl.worker SET left_at = clock_timestamp(), threads = 0 WHERE worker_id = $1::bigint",
+      {std::to_string(worker)});
+}
+
+std::int64_t LiveWorkers(db::Session& session, std::int64_t run, std::int64_t except_worker) {
+  const auto found = session.Query(
+      R"sql(SELECT count(*) FROM pawl.worker AS w JOIN pg_stat_activity AS a
+              ON a.pid = w.backend_pid AND (a.backend_start IS NULL OR a.backend_start = w.backend_start)
+           WHERE w.run_id = $1::bigint AND w.left_at IS NULL AND w.worker_id <> $2::bigint)sql",
+      {std::to_string(run), std::to_string(except_worker)});
+  return db::ToInt(found.rows[0][0]);
+}
+
+}  // namespace pawl::checkpoints

@@ -1,0 +1,86 @@
+// Runs, plans, commands and the audit trail in the control schema.
+//
+//  running <-> paused          reverting <-> paused
+//     |  \--> failed --> running     |  \--> failed --> reverting
+//     v                              v
+//  verifying --> completed --> reverting --> reverted          aborted --> reverting
+//     \--> failed                (paused, failed, running, verifying --> aborted)
+//
+// One function, MoveRun, moves a run, against the table of these edges, in the transaction that also
+// writes the audit row and tells every process by NOTIFY.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "db/session.h"
+#include "schema/plan.h"
+
+namespace pawl::checkpoints {
+
+// The channel on which processes hear that something about a run has changed.
+inline constexpr const char* kChannel = "pawl";
+
+struct RunRow {
+  std::int64_t run = 0;
+  std::string migration;
+  std::string migration_hash;
+  std::string plan_hash;
+  std::string state;
+  std::string reason;
+  int workers = 2;
+  std::int64_t pace = 0;
+  std::string revert_options;  // JSON; empty unless the run is being taken back.
+  std::string started_at;
+  std::string started_by;
+  std::string finished_at;
+  std::int64_t working_ms = 0;
+  std::int64_t wal_bytes = 0;
+};
+
+// Throws kBadInput where there is no such run.
+RunRow LoadRun(db::Session& session, std::int64_t run);
+
+// Newest first.
+std::vector<RunRow> LoadRuns(db::Session& session);
+
+// Stores the plan with the file's text and creates a run in state running, or returns nullopt when the
+// same migration has an unfinished run already. Throws kBadInput when another unfinished run
+// touches one of the plan's tables, or when the same migration's unfinished run was made from another file.
+struct CreatedRun {
+  RunRow run;
+  bool existed = false;
+};
+CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
+                     int workers, std::int64_t pace);
+
+// The newest unfinished or completed run of migration `name`; nullopt where there is none.
+std::optional<RunRow> FindRun(db::Session& session, const std::string& name);
+
+schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash);
+
+// Moves the run along an allowed edge and says why. `revert_options` is set when it moves to reverting for
+// the first time. Does nothing where the run is in `to` already. Throws kBadInput where the edge does not exist.
+void MoveRun(db::Session& session, std::int64_t run, const std::string& to, const std::string& reason,
+             const std::string& command = {}, const std::optional<std::string>& revert_options = {});
+
+void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,
+            std::optional<std::int64_t> pace);
+
+void AddWorkingTime(db::Session& session, std::int64_t run, std::int64_t working_ms,
+                    std::int64_t wal_bytes);
+
+// States from which nothing more will be changed by the run itself.
+bool IsFinal(const std::string& state);
+
+// A running process announces itself; returns its worker id.
+std::int64_t JoinRun(db::Session& session, std::int64_t run, int backend_pid);
+void Heartbeat(db::Session& session, std::int64_t worker, int threads, std::int64_t batch_rows);
+void LeaveRun(db::Session& session, std::int64_t worker);
+
+// Other processes of the run whose connection exists.
+std::int64_t LiveWorkers(db::Session& session, std::int64_t run, std::int64_t except_worker);
+
+}  // namespace pawl::checkpoints

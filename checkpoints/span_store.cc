@@ -1,0 +1,165 @@
+#include "checkpoints/span_store.h"
+
+#include <fmt/format.h>
+
+#include "db/error.h"
+
+namespace pawl::checkpoints {
+namespace {
+
+std::string Text(std::int64_t value) { return std::to_string(value); }
+
+std::vector<db::Value> Of(const Round& round) {
+  return {Text(round.run), Text(round.step), Text(round.round)};
+}
+
+std::optional<SpanLease> FirstLease(const db::Result& result) {
+  if (result.rows.empty()) return std::nullopt;
+  const db::Row& row = result.rows[0];
+  return SpanLease{db::ToInt(row[0]), db::ToInt(row[1]), db::ToInt(row[2]), db::ToText(row[3]),
+                   db::ToText(row[4])};
+}
+
+constexpr const char* kLeaseColumns = "span_id, lease_epoch, seq, end_key, cursor";
+
+}  // namespace
+
+std::optional<SpanLease> ClaimSpan(db::Pipeline& pipeline, const Round& round, std::int64_t worker) {
+  // A holder is gone when its process's connection no longer exists; breaking its lease is always safe,
+  // because the epoch rises, and waiting for the lease to run out would cost kLeaseSeconds on every restart.
+  static const std::string sql = fmt::format(
+      R"sql(UPDATE pawl.span SET lease_epoch = lease_epoch + 1, worker_id = $4::bigint,
+                           lease_until = clock_timestamp() + interval '{} seconds'
+ WHERE span_id = (
+   SELECT c.span_id FROM pawl.span AS c
+    WHERE c.run_id = $1::bigint AND c.step = $2::integer AND c.round = $3::integer AND NOT c.done
+      AND (c.worker_id IS NULL OR c.lease_until < clock_timestamp() OR NOT EXISTS (
+             SELECT FROM pawl.worker AS w JOIN pg_stat_activity AS a
+                 ON a.pid = w.backend_pid AND (a.backend_start IS NULL OR a.backend_start = w.backend_start)
+              WHERE w.worker_id = c.worker_id AND w.left_at IS NULL))
+    ORDER BY c.span_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING {})sql",
+      kLeaseSeconds, kLeaseColumns);
+  std::vector<db::Value> parameters = Of(round);
+  parameters.push_back(Text(worker));
+  return FirstLease(pipeline.Run({{sql, parameters}})[0]);
+}
+
+std::optional<SpanLease> ReclaimSpan(db::Pipeline& pipeline, const SpanLease& lease,
+                                     std::int64_t worker) {
+  // No SKIP LOCKED: the row lock of the transaction in doubt is what is waited for.
+  static const std::string sql = fmt::format(
+      R"sql(UPDATE pawl.span SET lease_epoch = lease_epoch + 1, worker_id = $3::bigint,
+                           lease_until = clock_timestamp() + interval '{} seconds'
+ WHERE span_id = $1::bigint AND lease_epoch = $2::bigint AND NOT done RETURNING {})sql",
+      kLeaseSeconds, kLeaseColumns);
+  return FirstLease(pipeline.Run({{sql, {Text(lease.span), Text(lease.epoch), Text(worker)}}})[0]);
+}
+
+std::optional<SpanLease> ReloadLease(db::Pipeline& pipeline, const SpanLease& lease) {
+  static const std::string sql = fmt::format(
+      "SELECT {} FROM pawl.span WHERE span_id = $1::bigint AND lease_epoch = $2::bigint AND NOT done",
+      kLeaseColumns);
+  return FirstLease(pipeline.Run({{sql, {Text(lease.span), Text(lease.epoch)}}})[0]);
+}
+
+void ReleaseSpan(db::Pipeline& pipeline, const SpanLease& lease) {
+  pipeline.Run({{"UPDATE pawl.span SET worker_id = NULL, lease_until = NULL WHERE span_id = $1::bigint "
+                 "AND lease_epoch = $2::bigint",
+                 {Text(lease.span), Text(lease.epoch)}}});
+}
+
+db::Call Fence(const SpanLease& lease, const std::string& new_cursor, bool done,
+               std::int64_t rows_visited) {
+#ifndef PAWL_MUTANT_fence_epoch
+  constexpr const char* epoch = "lease_epoch = $2::bigint";
+#else
+  constexpr const char* epoch = "$2::bigint IS NOT NULL";
+#endif
+#ifndef PAWL_MUTANT_fence_cursor
+  constexpr const char* cursor = "cursor = $3 AND end_key = $4";
+#else
+  constexpr const char* cursor = "$3::text IS NOT NULL AND $4::text IS NOT NULL";
+#endif
+  // The cast of a word to a number is how plain SQL raises an error; it runs only when no row matched.
+  static const std::string sql = fmt::format(
+      R"sql(WITH fence AS (
+UPDATE pawl.span SET cursor = $5, done = $6::boolean, seq = seq + 1,
+                     rows_scanned = rows_scanned + $7::bigint,
+                     lease_until = clock_timestamp() + interval '{} seconds'
+ WHERE span_id = $1::bigint AND {} AND {} AND NOT done RETURNING seq)
+SELECT CASE count(*) WHEN 1 THEN max(seq) ELSE ('{} ' || count(*))::bigint END FROM fence)sql",
+      kLeaseSeconds, epoch, cursor, kLostLease);
+  return {sql,
+          {Text(lease.span), Text(lease.epoch), lease.cursor, lease.end_key, new_cursor,
+           done ? "true" : "false", Text(rows_visited)}};
+}
+
+void RenewLeases(db::Session& session, std::int64_t worker) {
+  // SKIP LOCKED: a span in the middle of a batch renews itself.
+  session.Query(
+      fmt::format("UPDATE pawl.span SET lease_until = clock_timestamp() + interval '{} seconds' WHERE "
+                  "span_id IN (SELECT span_id FROM pawl.span WHERE worker_id = $1::bigint AND NOT done "
+                  "AND lease_until < clock_timestamp() + interval '{} seconds' FOR UPDATE SKIP LOCKED)",
+                  kLeaseSeconds, kLeaseSeconds / 2),
+      {Text(worker)});
+}
+
+bool CreateSpans(db::Session& session, const Round& round, const std::vector<SpanSeed>& spans) {
+  db::Transaction transaction(session);
+  const auto moved = session.Query(
+      "UPDATE pawl.step SET state = 'running', round = $3::integer, started_at = coalesce(started_at, "
+      "now()) WHERE run_id = $1::bigint AND step = $2::integer AND round IS DISTINCT FROM $3::integer",
+      Of(round));
+  if (moved.affected == 0) return false;
+  for (const SpanSeed& span : spans) {
+    std::vector<db::Value> parameters = Of(round);
+    parameters.insert(parameters.end(),
+                      {span.begin_key, span.end_key, span.cursor, Text(span.rows_estimated)});
+    session.Query(
+        "INSERT INTO pawl.span (run_id, step, round, begin_key, end_key, cursor, rows_estimated) VALUES "
+        "($1::bigint, $2::integer, $3::integer, $4, $5, $6, $7::bigint)",
+        parameters);
+  }
+  transaction.Commit();
+  return true;
+}
+
+std::optional<SpanLease> LargestSpan(db::Session& session, const Round& round,
+                                     std::int64_t* rows_left) {
+  const auto found = session.Query(
+      fmt::format("SELECT {}, rows_estimated - rows_scanned FROM pawl.span WHERE run_id = $1::bigint AND "
+                  "step = $2::integer AND round = $3::integer AND NOT done AND worker_id IS NOT NULL "
+                  "ORDER BY rows_estimated - rows_scanned DESC LIMIT 1",
+                  kLeaseColumns),
+      Of(round));
+  if (!found.rows.empty()) *rows_left = db::ToInt(found.rows[0][5]);
+  return FirstLease(found);
+}
+
+bool SplitSpan(db::Session& session, const SpanLease& span, const std::string& middle,
+               const SpanSeed& tail) {
+  db::Transaction transaction(session);
+  const auto cut = session.Query(
+      "UPDATE pawl.span SET end_key = $4, rows_estimated = rows_estimated - $5::bigint WHERE span_id = "
+      "$1::bigint AND cursor = $2 AND end_key = $3 AND NOT done RETURNING run_id, step, round",
+      {Text(span.span), span.cursor, span.end_key, middle, Text(tail.rows_estimated)});
+  if (cut.affected != 1) return false;
+  const db::Row& row = cut.rows[0];
+  session.Query(
+      "INSERT INTO pawl.span (run_id, step, round, begin_key, end_key, cursor, rows_estimated) VALUES "
+      "($1::bigint, $2::integer, $3::integer, $4, $5, $6, $7::bigint)",
+      {row[0], row[1], row[2], tail.begin_key, tail.end_key, tail.cursor, Text(tail.rows_estimated)});
+  transaction.Commit();
+  return true;
+}
+
+std::int64_t UnfinishedSpans(db::Session& session, const Round& round) {
+  return db::ToInt(session
+                       .Query("SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = "
+                              "$2::integer AND round = $3::integer AND NOT done",
+                              Of(round))
+                       .rows[0][0]);
+}
+
+}  // namespace pawl::checkpoints

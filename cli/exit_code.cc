@@ -1,0 +1,26 @@
+#include "cli/exit_code.h"
+
+namespace pawl::cli {
+
+ExitCode ExitCodeFor(const db::Error& error) {
+  switch (error.action()) {
+    case db::Action::kBadInput: return kBadInput;
+    case db::Action::kRefused: return kRefused;
+    default: return kFailed;
+  }
+}
+
+ExitCode ExitCodeFor(const engine::RunResult& result) {
+  // Found before anything else is asked: a run with a difference may well be in state failed.
+  if (result.verification && !result.verification->passed) return kDifference;
+  if (result.state == "paused") return kInterrupted;
+  if (result.state == "failed" || result.state == "aborted") return kFailed;
+  return kDone;
+}
+
+ExitCode ExitCodeForRevert(const engine::RunResult& result, engine::OnConflict on_conflict) {
+  const bool left = result.conflicts > 0 && on_conflict != engine::OnConflict::kForce;
+  return left ? kConflicts : ExitCodeFor(result);
+}
+
+}  // namespace pawl::cli

@@ -1,0 +1,126 @@
+#include "cli/json.h"
+
+#include <utility>
+
+#include <boost/json/array.hpp>
+
+namespace pawl::cli {
+namespace {
+
+namespace json = boost::json;
+
+json::value KnownOrNull(double value) { return value < 0 ? json::value() : json::value(value); }
+
+json::value TextOrNull(const std::string& text) {
+  return text.empty() ? json::value() : json::value(text);
+}
+
+json::array ToJson(const std::vector<std::string>& texts) {
+  json::array array;
+  for (const std::string& text : texts) array.emplace_back(text);
+  return array;
+}
+
+json::array ToJson(const std::vector<engine::VerifyReport::Difference>& differences) {
+  json::array array;
+  for (const auto& difference : differences) {
+    array.push_back({{"step", difference.step},
+                     {"table", difference.table},
+                     {"key", difference.key},
+                     {"what", difference.what}});
+  }
+  return array;
+}
+
+}  // namespace
+
+json::object ToJson(const engine::Progress& progress) {
+  return {{"run", progress.run},
+          {"migration", progress.migration},
+          {"state", progress.state},
+          {"step", progress.step},
+          {"steps", progress.steps},
+          {"step_title", progress.step_title},
+          {"rows_done", progress.rows_done},
+          {"rows_estimated", progress.rows_estimated},
+          {"fraction", progress.fraction},
+          {"rows_per_second", KnownOrNull(progress.rows_per_second)},
+          {"eta_seconds_low", KnownOrNull(progress.eta_seconds_low)},
+          {"eta_seconds_high", KnownOrNull(progress.eta_seconds_high)},
+          {"workers", progress.workers},
+          {"batch_rows", progress.batch_rows},
+          {"hot_share", KnownOrNull(progress.hot_share)},
+          {"note", progress.note},
+          {"working_seconds", progress.working_seconds},
+          {"waiting_seconds", progress.waiting_seconds}};
+}
+
+json::object ToJson(const engine::RunStatus& status) {
+  json::object object = ToJson(status.progress);
+  object["plan_hash"] = status.plan_hash;
+  object["reason"] = status.reason;
+  object["started_at"] = TextOrNull(status.started_at);
+  object["finished_at"] = TextOrNull(status.finished_at);
+  object["started_by"] = status.started_by;
+  object["rows_quarantined"] = status.rows_quarantined;
+  object["undo_bytes"] = status.undo_bytes;
+  json::array processes;
+  for (const auto& worker : status.workers) {
+    processes.push_back({{"host", worker.host},
+                         {"pid", worker.pid},
+                         {"threads", worker.threads},
+                         {"batch_rows", worker.batch_rows},
+                         {"alive", worker.alive}});
+  }
+  object["processes"] = std::move(processes);
+  return object;
+}
+
+json::object ToJson(const engine::VerifyReport& report) {
+  return {{"passed", report.passed},
+          {"rows_verified", report.rows_verified},
+          {"rows_counted", report.rows_counted},
+          {"rows_changed_since", report.rows_changed_since},
+          {"differences_count", report.differences_count},
+          {"differences", ToJson(report.differences)},
+          {"notes", ToJson(report.notes)},
+          {"verify_seconds", report.seconds}};
+}
+
+json::object ToJson(const engine::RunResult& result) {
+  json::object object = {{"run", result.run},
+                         {"migration", result.migration},
+                         {"state", result.state},
+                         {"reason", result.reason},
+                         {"already_done", result.already_done},
+                         {"rows_done", result.rows_done},
+                         {"rows_estimated", result.rows_estimated},
+                         {"rows_quarantined", result.rows_quarantined},
+                         {"conflicts", result.conflicts},
+                         {"seconds", result.seconds},
+                         {"wal_bytes", result.wal_bytes},
+                         {"undo_bytes", result.undo_bytes}};
+  // The same members with and without a verification, so that a reader need not ask first.
+  const engine::VerifyReport none;
+  for (const auto& [name, value] : ToJson(result.verification ? *result.verification : none)) {
+    object[name] = value;
+  }
+  if (!result.verification) object["passed"] = nullptr;
+  return object;
+}
+
+json::object ToJson(const engine::RevertPreview& preview) {
+  return {{"batches", preview.batches},
+          {"rows", preview.rows},
+          {"conflicts", preview.conflicts},
+          {"keys", ToJson(preview.keys)}};
+}
+
+json::value ResultEvent(json::object members, int exit_code) {
+  json::object event = {{"event", "result"}};
+  for (const auto& member : members) event.insert(member);
+  event["exit"] = exit_code;
+  return event;
+}
+
+}  // namespace pawl::cli

@@ -1,0 +1,115 @@
+#include "cli/status_lines.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "cli/format.h"
+
+namespace pawl::cli {
+namespace {
+
+constexpr std::size_t kColumns = 7;
+using Cells = std::array<std::string, kColumns>;
+
+std::int64_t LiveProcesses(const engine::RunStatus& run) {
+  return std::count_if(run.workers.begin(), run.workers.end(),
+                       [](const auto& worker) { return worker.alive; });
+}
+
+int LiveThreads(const engine::RunStatus& run) {
+  int threads = 0;
+  for (const auto& worker : run.workers) threads += worker.alive ? worker.threads : 0;
+  return threads;
+}
+
+Cells CellsOf(const engine::RunStatus& run) {
+  const engine::Progress& progress = run.progress;
+  return {std::to_string(progress.run),
+          progress.migration,
+          progress.state,
+          Percent(progress.fraction),
+          Grouped(progress.rows_done),
+          std::to_string(LiveThreads(run)),
+          run.started_at};
+}
+
+std::string ProcessLine(const engine::RunStatus::Worker& worker) {
+  return fmt::format("\n  {} process {}: {}, batches of {}{}", worker.host, worker.pid,
+                     Counted(worker.threads, "worker"), Grouped(worker.batch_rows),
+                     worker.alive ? "" : ", gone");
+}
+
+std::string NextCommands(const engine::RunStatus& run) {
+  const std::string& state = run.progress.state;
+  const std::int64_t number = run.progress.run;
+  if (state == "running" && LiveProcesses(run) == 0) {
+    return fmt::format("\nNo process is at it. Carry on with: pawl resume {}", number);
+  }
+  if (state == "paused" || state == "failed") {
+    return fmt::format("\nCarry on with: pawl resume {}", number);
+  }
+  if (state == "completed") return fmt::format("\nTake it back with: pawl revert {}", number);
+  return "";
+}
+
+}  // namespace
+
+std::string StatusTable(const std::vector<engine::RunStatus>& runs) {
+  if (runs.empty()) return "No runs yet.";
+  std::vector<Cells> lines = {{"run", "migration", "state", "done", "rows", "workers", "started"}};
+  for (const engine::RunStatus& run : runs) lines.push_back(CellsOf(run));
+  std::array<std::size_t, kColumns> widths{};
+  for (const Cells& cells : lines) {
+    for (std::size_t i = 0; i < kColumns; ++i) {
+      widths[i] = std::max(widths[i], DisplayWidth(cells[i]));
+    }
+  }
+  std::string text;
+  for (const Cells& cells : lines) {
+    std::string line;
+    for (std::size_t i = 0; i < kColumns; ++i) {
+      const bool is_number = i == 0 || (i >= 3 && i <= 5);
+      if (i > 0) line += "  ";
+      line += is_number ? PaddedLeft(cells[i], widths[i]) : PaddedRight(cells[i], widths[i]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string StatusOf(const engine::RunStatus& run) {
+  const engine::Progress& progress = run.progress;
+  std::string text = fmt::format("Run {} ({}) is {}", progress.run, progress.migration,
+                                 progress.state);
+  text += run.reason.empty() ? "." : ": " + run.reason;
+  text += fmt::format("\n  {}, {}", Percent(progress.fraction), Rows(progress.rows_done));
+  if (progress.rows_estimated > 0) {
+    text += fmt::format(" of about {}",
+                        Grouped(std::max(progress.rows_estimated, progress.rows_done)));
+  }
+  if (progress.rows_per_second > 0) {
+    text += fmt::format(", {} rows/s", Grouped(static_cast<std::int64_t>(progress.rows_per_second)));
+  }
+  if (progress.step > 0) {
+    text += fmt::format("\n  step {} of {}: {}", progress.step, progress.steps, progress.step_title);
+  }
+  if (!progress.note.empty()) text += "\n  " + progress.note;
+  for (const auto& worker : run.workers) text += ProcessLine(worker);
+  if (run.rows_quarantined > 0) {
+    text += fmt::format("\n  {} in pawl.quarantine", Rows(run.rows_quarantined));
+  }
+  text += fmt::format("\n  undo {}, plan {}", Bytes(run.undo_bytes), run.plan_hash);
+  text += fmt::format("\n  started {} by {}", run.started_at, run.started_by);
+  if (!run.finished_at.empty()) text += ", finished " + run.finished_at;
+  return text + NextCommands(run);
+}
+
+bool AtRest(const engine::RunStatus& run) {
+  const std::string& state = run.progress.state;
+  return state != "running" && state != "verifying" && state != "reverting";
+}
+
+}  // namespace pawl::cli

@@ -1,0 +1,179 @@
+#include "cli/summary.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "cli/format.h"
+
+namespace pawl::cli {
+namespace {
+
+constexpr std::size_t kDifferencesShownMax = 20;
+
+// ", in 6.2 s (161,290 rows/s)"
+std::string Elapsed(std::int64_t rows, double seconds) {
+  const std::string elapsed = fmt::format(", in {}", Duration(seconds));
+  if (rows <= 0 || seconds < 0.001) return elapsed;
+  return fmt::format("{} ({} rows/s)", elapsed,
+                     Grouped(std::llround(static_cast<double>(rows) / seconds)));
+}
+
+std::string RowsSoFar(const engine::RunResult& result) {
+  if (result.rows_estimated <= 0) return Rows(result.rows_done);
+  return fmt::format("{} of about {}", Grouped(result.rows_done),
+                     Rows(std::max(result.rows_estimated, result.rows_done)));
+}
+
+std::string Notes(const engine::VerifyReport& report) {
+  std::string lines;
+  if (report.rows_changed_since > 0) {
+    lines += fmt::format("\n{} changed since by the application.",
+                         report.rows_changed_since == 1
+                             ? "1 row was"
+                             : Rows(report.rows_changed_since) + " were");
+  }
+  for (const std::string& note : report.notes) lines += "\n" + note;
+  return lines;
+}
+
+std::string Quarantined(const engine::RunResult& result) {
+  if (result.rows_quarantined == 0) return "";
+  return fmt::format("\n{} refused the change and {} set aside: SELECT * FROM pawl.quarantine WHERE "
+                     "run_id = {}.",
+                     Rows(result.rows_quarantined), result.rows_quarantined == 1 ? "is" : "are",
+                     result.run);
+}
+
+// "public.orders (17)", whether the key came with its parentheses or without.
+std::string Place(const engine::VerifyReport::Difference& difference) {
+  const bool wrapped = difference.key.starts_with('(');
+  return fmt::format("{} {}{}{}", difference.table, wrapped ? "" : "(", difference.key,
+                     wrapped ? "" : ")");
+}
+
+std::string DifferenceLines(const engine::VerifyReport& report) {
+  std::string lines;
+  const std::size_t shown = std::min(report.differences.size(), kDifferencesShownMax);
+  for (std::size_t i = 0; i < shown; ++i) {
+    lines += fmt::format("\n  {}: {}", Place(report.differences[i]), report.differences[i].what);
+  }
+  const auto more = report.differences_count - static_cast<std::int64_t>(shown);
+  if (more > 0) lines += fmt::format("\n  … and {} more", Grouped(more));
+  return lines;
+}
+
+std::string DoneSummary(const engine::RunResult& result) {
+  const std::string elapsed = Elapsed(result.rows_done, result.seconds);
+  const std::string back = fmt::format(" Take it back with: pawl revert {}", result.run);
+  if (!result.verification) {
+    return fmt::format("Done, not verified: {} changed{}. Prove it with: pawl verify {}{}",
+                       Rows(result.rows_done), elapsed, result.run, Quarantined(result));
+  }
+  return fmt::format("Done and proved: {} changed, {} verified, {}{}.{}{}{}",
+                     Rows(result.rows_done), Grouped(result.verification->rows_verified),
+                     Counted(result.verification->differences_count, "difference"), elapsed, back,
+                     Quarantined(result), Notes(*result.verification));
+}
+
+std::string NotRightSummary(const engine::RunResult& result) {
+  return fmt::format("{} changed{}.\n{}{}", Rows(result.rows_done),
+                     Elapsed(result.rows_done, result.seconds),
+                     VerifySummary(result.run, *result.verification), Quarantined(result));
+}
+
+std::string Because(const std::string& reason) { return reason.empty() ? "." : ": " + reason; }
+
+// "add_total" or, where the engine does not say, nothing.
+std::string Named(const engine::RunResult& result) {
+  return result.migration.empty() ? "" : fmt::format(" ({})", result.migration);
+}
+
+std::string StateSummary(const engine::RunResult& result) {
+  if (result.state == "paused") {
+    return fmt::format("Run {}{} is paused{} {} changed and kept. Carry on with: pawl resume {}",
+                       result.run, Named(result), Because(result.reason), RowsSoFar(result),
+                       result.run);
+  }
+  if (result.state == "failed") {
+    return fmt::format("Run {}{} failed{} {} changed and kept. Carry on with: pawl resume {}. Give it "
+                       "up with: pawl abort {}",
+                       result.run, Named(result), Because(result.reason), RowsSoFar(result),
+                       result.run, result.run);
+  }
+  return fmt::format("Run {}{} is {}{} {} changed so far. See: pawl status {}", result.run,
+                     Named(result), result.state, Because(result.reason), RowsSoFar(result),
+                     result.run);
+}
+
+}  // namespace
+
+std::string RunSummary(const engine::RunResult& result) {
+  if (result.verification && !result.verification->passed) return NotRightSummary(result);
+  if (result.already_done) {
+    return fmt::format("Nothing to do: {} is already done, by run {} ({}). Take it back with: pawl "
+                       "revert {}",
+                       result.migration, result.run, Rows(result.rows_done), result.run);
+  }
+  return result.state == "completed" ? DoneSummary(result) : StateSummary(result);
+}
+
+std::string VerifySummary(std::int64_t run, const engine::VerifyReport& report) {
+  if (report.passed) {
+    return fmt::format("Proved: run {} holds: {} verified, {} counted, {}{}.{}", run,
+                       Rows(report.rows_verified), Grouped(report.rows_counted),
+                       Counted(report.differences_count, "difference"),
+                       Elapsed(report.rows_verified, report.seconds), Notes(report));
+  }
+  return fmt::format("Not proved: run {}: {} found ({} verified, {} counted):{}{}\nThe data is as it "
+                     "was found. Look at these rows; take the run back with: pawl revert {}",
+                     run, Counted(report.differences_count, "difference"),
+                     Rows(report.rows_verified), Grouped(report.rows_counted),
+                     DifferenceLines(report), Notes(report), run);
+}
+
+std::string RevertSummary(const engine::RunResult& result, engine::OnConflict on_conflict) {
+  if (result.state == "paused" && result.conflicts == 0) {
+    return fmt::format("Reverting run {}{} is paused{} {} taken back so far. Carry on with: pawl "
+                       "revert {}",
+                       result.run, Named(result), Because(result.reason), Rows(result.rows_done),
+                       result.run);
+  }
+  if (result.state == "failed") {
+    return fmt::format("Reverting run {}{} failed{} {} taken back so far. Carry on with: pawl revert "
+                       "{}",
+                       result.run, Named(result), Because(result.reason), Rows(result.rows_done),
+                       result.run);
+  }
+  std::string text = fmt::format("Taken back: {} of run {}{}.", Rows(result.rows_done), result.run,
+                                 Elapsed(result.rows_done, result.seconds));
+  if (result.conflicts == 0) return text;
+  const std::string conflicts = Counted(result.conflicts, "conflict");
+  const std::string list =
+      fmt::format("SELECT * FROM pawl.conflict WHERE run_id = {}", result.run);
+  switch (on_conflict) {
+    case engine::OnConflict::kForce:
+      return fmt::format("{} {} overwritten. List: {}", text, conflicts, list);
+    case engine::OnConflict::kSkip:
+      return fmt::format("{} {} left alone: rows the application has changed since. List: {}", text,
+                         conflicts, list);
+    case engine::OnConflict::kStop: break;
+  }
+  return fmt::format("{} Stopped at {}: rows the application has changed since. List: {}. Leave them "
+                     "alone with --on-conflict skip, or overwrite them with --on-conflict force.",
+                     text, conflicts, list);
+}
+
+std::string PreviewSummary(std::int64_t run, const engine::RevertPreview& preview) {
+  std::string text = fmt::format("Reverting run {} would take back {} in {}, with {}. Nothing was "
+                                 "changed.",
+                                 run, Rows(preview.rows),
+                                 preview.batches == 1 ? "1 batch"
+                                                      : Grouped(preview.batches) + " batches",
+                                 Counted(preview.conflicts, "conflict"));
+  for (const std::string& key : preview.keys) text += "\n  " + key;
+  return text;
+}
+
+}  // namespace pawl::cli

@@ -1,0 +1,22 @@
+// The end of a command as a tired person wants it: what is true now, and what to type next. Pure.
+//
+// Thread safety: all functions.
+#pragma once
+
+#include <string>
+
+#include "engine/engine.h"
+
+namespace pawl::cli {
+
+// Of run, resume and worker. Several lines where there is more to say than one sentence.
+std::string RunSummary(const engine::RunResult& result);
+
+// What a verification found: the verdict, its notes, and the first 20 differences.
+std::string VerifySummary(std::int64_t run, const engine::VerifyReport& report);
+
+std::string RevertSummary(const engine::RunResult& result, engine::OnConflict on_conflict);
+
+std::string PreviewSummary(std::int64_t run, const engine::RevertPreview& preview);
+
+}  // namespace pawl::cli

@@ -1,0 +1,172 @@
+// The public interface of the engine: what the command line uses, and what another program may link.
+//
+//   Engine engine(where);
+//   Plan plan = engine.Compile(name, text);          // writes nothing
+//   RunResult r = engine.Run(name, text, settings);  // starts, carries on or joins
+//
+// Threads: Run, Resume, Work, Revert and Verify block; they start worker threads of their own and
+// end them before they return. RequestPause may be called from any thread and from a signal handler.
+// One Engine is used by one thread at a time otherwise.
+//
+// Errors: db::Error, typed by what to do next. kBadInput: nothing was changed.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "db/connection_string.h"
+#include "schema/plan.h"
+
+namespace pawl::engine {
+
+struct RunSettings {
+  std::optional<int> workers;        // In this process. Default: the plan's, else 2.
+  std::optional<std::int64_t> pace;  // Rows a second over all processes; 0: unlimited.
+  bool verify = true;
+};
+
+// A moment of a run, for bars and JSON lines. Times are of this process's clock.
+struct Progress {
+  std::int64_t run = 0;
+  std::string migration;
+  std::string state;       // As in pawl.run.state.
+  int step = 0;            // The step at work, from 1; 0: none.
+  int steps = 0;
+  std::string step_title;
+  std::int64_t rows_done = 0;       // Changed, by all processes, whole run.
+  std::int64_t rows_estimated = 0;  // Whole run.
+  double fraction = 0;              // 0 to 1 of the rows to visit, whole run.
+  double rows_per_second = 0;       // Over the last seconds.
+  double eta_seconds_low = -1;      // -1: not known yet.
+  double eta_seconds_high = -1;
+  int workers = 0;
+  std::int64_t batch_rows = 0;      // Rows of a batch now.
+  double hot_share = -1;            // Of the last window; -1: not measured.
+  std::string note;                 // Why it waits, what it fell back to; a sentence or empty.
+  double working_seconds = 0;
+  double waiting_seconds = 0;
+};
+
+using OnProgress = std::function<void(const Progress&)>;
+
+// What a verification found. `differences` holds at most 100.
+struct VerifyReport {
+  bool passed = false;
+  std::int64_t rows_verified = 0;   // Rows that hold what the statement makes of them.
+  std::int64_t rows_counted = 0;    // Rows that the ledger says were changed.
+  std::int64_t rows_changed_since = 0;
+  std::int64_t differences_count = 0;
+  struct Difference {
+    int step = 0;
+    std::string table;
+    std::string key;
+    std::string what;  // "holds another value than the expression gives", …
+  };
+  std::vector<Difference> differences;
+  std::vector<std::string> notes;   // Sentences.
+  double seconds = 0;
+};
+
+struct RunResult {
+  std::int64_t run = 0;
+  std::string migration;
+  std::string state;
+  std::string reason;               // Of failed or paused; a sentence.
+  std::int64_t rows_done = 0;
+  std::int64_t rows_estimated = 0;
+  std::int64_t rows_quarantined = 0;
+  std::int64_t conflicts = 0;       // Revert only.
+  double seconds = 0;               // Of the steps, without verification.
+  std::int64_t wal_bytes = 0;       // Written by the server while the run was at work, others included.
+  std::int64_t undo_bytes = 0;
+  bool already_done = false;        // Nothing was left to do.
+  std::optional<VerifyReport> verification;
+};
+
+struct RunStatus {
+  Progress progress;                // rates and ETA are -1 or 0: status reads the tables only.
+  std::string plan_hash;
+  std::string reason;
+  std::string started_at;
+  std::string finished_at;
+  std::string started_by;
+  std::int64_t rows_quarantined = 0;
+  std::int64_t undo_bytes = 0;
+  struct Worker {
+    std::string host;
+    std::int64_t pid = 0;
+    int threads = 0;
+    std::int64_t batch_rows = 0;
+    bool alive = false;
+  };
+  std::vector<Worker> workers;
+};
+
+enum class OnConflict { kStop, kSkip, kForce };
+
+struct RevertSettings {
+  std::vector<std::int64_t> batches;  // Empty: all.
+  OnConflict on_conflict = OnConflict::kStop;
+  std::optional<int> workers;
+};
+
+struct RevertPreview {
+  std::int64_t batches = 0;
+  std::int64_t rows = 0;
+  std::int64_t conflicts = 0;
+  std::vector<std::string> keys;    // Of at most 100 conflicts: "public.orders (17): …".
+};
+
+class Engine {
+ public:
+  explicit Engine(const db::ConnectionString& where);
+
+  // Compiles without writing anything.
+  schema::Plan Compile(const std::string& name, const std::string& text);
+
+  // Creates or upgrades the control schema.
+  void Init();
+
+  // Runs the migration to its end: starts it, carries on where it stopped, or joins it where another
+  // process is at it. Does nothing where it is done already. Blocks.
+  RunResult Run(const std::string& name, const std::string& text, const RunSettings& settings,
+                const OnProgress& on_progress);
+
+  // Carries on run `run`. Where a live process is at it, only sets its state to running and returns.
+  RunResult Resume(std::int64_t run, const RunSettings& settings, const OnProgress& on_progress);
+
+  // Joins run `run` as a further process until it ends or pauses.
+  RunResult Work(std::int64_t run, const RunSettings& settings, const OnProgress& on_progress);
+
+  // Takes back a run, or some of its batches.
+  RunResult Revert(std::int64_t run, const RevertSettings& settings, const OnProgress& on_progress);
+
+  // Counts what Revert would do; writes nothing.
+  RevertPreview PreviewRevert(std::int64_t run, const RevertSettings& settings);
+
+  // Proves the run again. `accept_changed`: rows that the application has changed since their batch
+  // count as such and are not differences.
+  VerifyReport Verify(std::int64_t run, bool accept_changed);
+
+  // Commands; they act through the database, whichever process or host is at work.
+  void Pause(std::int64_t run);
+  void Abort(std::int64_t run);
+  void Set(std::int64_t run, std::optional<int> workers, std::optional<std::int64_t> pace);
+
+  // The runs, newest first; of one run where given. Empty where there is no control schema.
+  std::vector<RunStatus> Status(std::optional<std::int64_t> run);
+
+  // Asks the Run, Resume, Work or Revert at work in this process to pause the run and return. Running
+  // batches finish. Signal-safe.
+  void RequestPause() { pause_requested_.store(true); }
+
+ private:
+  db::ConnectionString where_;
+  std::atomic<bool> pause_requested_{false};
+};
+
+}  // namespace pawl::engine

@@ -1,0 +1,52 @@
+// Which rows next: the choice between key order, block order and strides, from what the planner has
+// seen of a table. Arithmetic only; it asks no server.
+//
+// Thread safety: all functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "schema/plan.h"
+#include "schema/statement.h"
+
+namespace pawl::schema {
+
+struct OrderFacts {
+  StatementKind kind = StatementKind::kUpdate;
+  bool has_key = false;
+  bool key_has_residue = false;   // Of its columns the residue can be taken: integers, or hashed ones.
+  double correlation = 0;         // Of block number and rank of the key, -1 to 1.
+  bool changed_indexed = false;   // An index must be written for every change, so no update is HOT.
+  double rows_per_page = 0;
+  bool self_excluding = false;
+  bool sync_possible = false;     // A sync trigger may be created and keeps the promise.
+  std::string sync_obstacle;      // Why not, as the end of a sentence; for messages.
+  int server_version = 0;         // As in 150020.
+  std::int64_t pages = 0;
+  bool is_cached = false;         // The table fits into shared_buffers.
+};
+
+struct OrderChoice {
+  Order order = Order::kKey;
+  std::int64_t stride = 1;
+  bool needs_sync = false;  // The order is exact only while a sync trigger runs.
+  std::string why;          // A sentence or two.
+  // Not empty: no order keeps its promise; the start of a sentence, and what to do.
+  std::string refusal;
+  std::string remedy;
+};
+
+// Chooses, or checks the user's choice where `wanted` is given. `stride_wanted` of 0 means that the
+// stride follows from the rows of a page.
+OrderChoice ChooseOrder(const OrderFacts& facts, std::optional<Order> wanted = std::nullopt,
+                        std::int64_t stride_wanted = 0);
+
+// Returns the power of two nearest to half the rows of a page, from 4 to 32.
+std::int64_t StrideFor(double rows_per_page);
+
+// Returns why block order would lose or double rows, as the end of a sentence; empty if it is exact.
+std::string BlockObstacle(const OrderFacts& facts);
+
+}  // namespace pawl::schema

@@ -1,0 +1,30 @@
+#include "schema/position.h"
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "db/error.h"
+
+namespace pawl::schema {
+
+namespace json = boost::json;
+
+std::string ToText(const Position& position) { return json::serialize(json::value_from(position)); }
+
+Position PositionFrom(const std::string& text) {
+  try {
+    return json::value_to<Position>(json::parse(text));
+  } catch (const std::exception&) {
+    throw db::Error(db::Action::kStop,
+                    fmt::format("The control schema holds the position {}, which this program does "
+                                "not understand. It was not written by this version.",
+                                text));
+  }
+}
+
+std::string Display(const Position& position) {
+  return position.size() == 1 ? position[0] : fmt::format("({})", fmt::join(position, ", "));
+}
+
+}  // namespace pawl::schema

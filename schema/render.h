@@ -1,0 +1,88 @@
+// Every statement of a backfill, rendered from the plan alone. Pure functions; golden-tested.
+//
+// A batch is one transaction, and the statement made by RenderChange is its middle: it changes the rows
+// of a range, keeps what is needed to take them back, and writes the ledger row, all under one snapshot:
+//
+//     BEGIN · fence (checkpoints/) · change + undo + ledger · COMMIT
+//
+// Parameters are numbered and all of type text; casts give them their types, so that indexes are used.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "db/value.h"
+#include "schema/plan.h"
+#include "schema/position.h"
+
+namespace pawl::schema {
+
+// Which rows of a range: all, or the residue classes [residue_lo, residue_hi) of the plan's stride.
+struct Slice {
+  Range range;
+  std::int64_t residue_lo = 0;
+  std::int64_t residue_hi = 1;
+};
+
+// One statement with its parameters, ready to be prepared.
+struct Rendered {
+  std::string sql;
+  std::vector<db::Value> parameters;
+};
+
+// Facts about the ledger row that the worker knows before the batch runs.
+struct LedgerFacts {
+  std::int64_t run = 0;
+  int step = 0;
+  int round = 1;
+  std::int64_t span = 0;
+  std::int64_t seq = 0;
+  std::int64_t worker = 0;
+};
+
+// "pawl"."undo_7_2"
+std::string UndoTable(std::int64_t run, int step);
+
+// CREATE TABLE for the undo records of the step; empty where the plan keeps none there.
+std::string RenderUndoTable(const Backfill& backfill, std::int64_t run, int step);
+
+// The change of one slice with its undo record and ledger row. Returns one row: batch id, rows changed,
+// duration in microseconds. Where the undo record and the change disagree (one row joined several times, a
+// trigger that suppressed a change) the statement fails with a message that begins with kDisagree.
+inline constexpr const char* kDisagree = "pawl: undo and change disagree";
+Rendered RenderChange(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts,
+                        int server_version);
+
+// The isolation that RenderChange needs. Before PostgreSQL 18 an UPDATE with images reads old values by
+// a scan of its own. At READ COMMITTED another session could change a row between that scan and the row
+// lock: the image would be stale and a revert would lose that change. At REPEATABLE READ such a row
+// raises 40001 and the batch is tried again.
+bool NeedsRepeatableRead(const Backfill& backfill, int server_version);
+
+// A batch that changes nothing: it moves the cursor past a row that was set aside. Same result columns.
+Rendered RenderSkip(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts);
+
+// The key of the `count`-th row of the slice in order; no row where it holds fewer.
+Rendered RenderKeyAt(const Backfill& backfill, const Slice& slice, std::int64_t count);
+
+// The last key of the table; no row where it is empty. Key orders only.
+std::string RenderLastKey(const Backfill& backfill);
+
+// About `sample` keys of the range in order, from a block sample. Key orders only.
+Rendered RenderKeySample(const Backfill& backfill, const Range& range, double percent);
+
+// Number of blocks of the walked table now.
+std::string RenderBlockCount(const Backfill& backfill);
+
+// True where the slice of the revert must look the rows up in the undo table, false where the range is all.
+// RenderRevert takes back one batch: rows that still hold what it wrote get their old values, others become
+// rows of pawl.conflict. Returns: rows restored, conflicts. $-parameters inside.
+// `force` restores conflicting rows as well (and records them as forced).
+Rendered RenderRevert(const Backfill& backfill, const Slice& slice, std::int64_t batch,
+                        const LedgerFacts& facts, bool force);
+
+// Counts what RenderRevert would do, with the keys of conflicts: columns restorable, conflict key text.
+Rendered RenderRevertPreview(const Backfill& backfill, const Slice& slice, std::int64_t batch,
+                               const LedgerFacts& facts);
+
+}  // namespace pawl::schema
