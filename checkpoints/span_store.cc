@@ -63,6 +63,12 @@ std::optional<SpanLease> ReloadLease(db::Pipeline& pipeline, const SpanLease& le
   return FirstLease(pipeline.Run({{sql, {Text(lease.span), Text(lease.epoch)}}})[0]);
 }
 
+void FinishSpan(db::Pipeline& pipeline, const SpanLease& lease) {
+  pipeline.Run({{"UPDATE pawl.span SET done = true WHERE span_id = $1::bigint AND lease_epoch = $2::bigint "
+                 "AND cursor = $3 AND end_key = $4",
+                 {Text(lease.span), Text(lease.epoch), lease.cursor, lease.end_key}}});
+}
+
 void ReleaseSpan(db::Pipeline& pipeline, const SpanLease& lease) {
   pipeline.Run({{"UPDATE pawl.span SET worker_id = NULL, lease_until = NULL WHERE span_id = $1::bigint "
                  "AND lease_epoch = $2::bigint",
@@ -107,11 +113,19 @@ void RenewLeases(db::Session& session, std::int64_t worker) {
 
 bool CreateSpans(db::Session& session, const Round& round, const std::vector<SpanSeed>& spans) {
   db::Transaction transaction(session);
-  const auto moved = session.Query(
-      "UPDATE pawl.step SET state = 'running', round = $3::integer, started_at = coalesce(started_at, "
-      "now()) WHERE run_id = $1::bigint AND step = $2::integer AND round IS DISTINCT FROM $3::integer",
-      Of(round));
-  if (moved.affected == 0) return false;
+  if (round.round > 0) {
+    const auto moved = session.Query(
+        "UPDATE pawl.step SET state = 'running', round = $3::integer, started_at = coalesce(started_at, "
+        "now()) WHERE run_id = $1::bigint AND step = $2::integer AND round IS DISTINCT FROM $3::integer",
+        Of(round));
+    if (moved.affected == 0) return false;
+  } else {
+    const auto there = session.Query(
+        "SELECT 1 FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round = "
+        "$3::integer LIMIT 1",
+        Of(round));
+    if (!there.rows.empty()) return false;
+  }
   for (const SpanSeed& span : spans) {
     std::vector<db::Value> parameters = Of(round);
     parameters.insert(parameters.end(),
@@ -125,33 +139,31 @@ bool CreateSpans(db::Session& session, const Round& round, const std::vector<Spa
   return true;
 }
 
-std::optional<SpanLease> LargestSpan(db::Session& session, const Round& round,
+std::optional<SpanLease> LargestSpan(db::Pipeline& pipeline, const Round& round,
                                      std::int64_t* rows_left) {
-  const auto found = session.Query(
-      fmt::format("SELECT {}, rows_estimated - rows_scanned FROM pawl.span WHERE run_id = $1::bigint AND "
-                  "step = $2::integer AND round = $3::integer AND NOT done AND worker_id IS NOT NULL "
-                  "ORDER BY rows_estimated - rows_scanned DESC LIMIT 1",
-                  kLeaseColumns),
-      Of(round));
+  static const std::string sql = fmt::format(
+      "SELECT {}, rows_estimated - rows_scanned FROM pawl.span WHERE run_id = $1::bigint AND step = "
+      "$2::integer AND round = $3::integer AND NOT done AND worker_id IS NOT NULL ORDER BY "
+      "rows_estimated - rows_scanned DESC LIMIT 1",
+      kLeaseColumns);
+  const db::Result found = pipeline.Run({{sql, Of(round)}})[0];
   if (!found.rows.empty()) *rows_left = db::ToInt(found.rows[0][5]);
   return FirstLease(found);
 }
 
-bool SplitSpan(db::Session& session, const SpanLease& span, const std::string& middle,
+bool SplitSpan(db::Pipeline& pipeline, const SpanLease& span, const std::string& middle,
                const SpanSeed& tail) {
-  db::Transaction transaction(session);
-  const auto cut = session.Query(
-      "UPDATE pawl.span SET end_key = $4, rows_estimated = rows_estimated - $5::bigint WHERE span_id = "
-      "$1::bigint AND cursor = $2 AND end_key = $3 AND NOT done RETURNING run_id, step, round",
-      {Text(span.span), span.cursor, span.end_key, middle, Text(tail.rows_estimated)});
-  if (cut.affected != 1) return false;
-  const db::Row& row = cut.rows[0];
-  session.Query(
-      "INSERT INTO pawl.span (run_id, step, round, begin_key, end_key, cursor, rows_estimated) VALUES "
-      "($1::bigint, $2::integer, $3::integer, $4, $5, $6, $7::bigint)",
-      {row[0], row[1], row[2], tail.begin_key, tail.end_key, tail.cursor, Text(tail.rows_estimated)});
-  transaction.Commit();
-  return true;
+  // One statement: the new span exists exactly if the old one was cut.
+  const db::Result cut = pipeline.Run({{
+      R"sql(WITH cut AS (
+UPDATE pawl.span SET end_key = $4, rows_estimated = rows_estimated - $5::bigint
+ WHERE span_id = $1::bigint AND cursor = $2 AND end_key = $3 AND NOT done
+RETURNING run_id, step, round)
+INSERT INTO pawl.span (run_id, step, round, begin_key, end_key, cursor, rows_estimated)
+SELECT run_id, step, round, $6, $7, $8, $5::bigint FROM cut RETURNING span_id)sql",
+      {Text(span.span), span.cursor, span.end_key, middle, Text(tail.rows_estimated), tail.begin_key,
+       tail.end_key, tail.cursor}}})[0];
+  return !cut.rows.empty();
 }
 
 std::int64_t UnfinishedSpans(db::Session& session, const Round& round) {

@@ -56,6 +56,10 @@ std::optional<SpanLease> ReclaimSpan(db::Pipeline& pipeline, const SpanLease& le
 // Reads the span as it is now; nullopt where the lease is lost.
 std::optional<SpanLease> ReloadLease(db::Pipeline& pipeline, const SpanLease& lease);
 
+// Marks a span done whose cursor already stands at its end (its tail was taken over). Does nothing where
+// the lease is lost or the end has moved again.
+void FinishSpan(db::Pipeline& pipeline, const SpanLease& lease);
+
 // Gives the span back; does nothing where the lease is lost.
 void ReleaseSpan(db::Pipeline& pipeline, const SpanLease& lease);
 
@@ -73,13 +77,13 @@ void RenewLeases(db::Session& session, std::int64_t worker);
 bool CreateSpans(db::Session& session, const Round& round, const std::vector<SpanSeed>& spans);
 
 // The unfinished span with most left to do, for splitting; nullopt where all are done.
-std::optional<SpanLease> LargestSpan(db::Session& session, const Round& round,
+std::optional<SpanLease> LargestSpan(db::Pipeline& pipeline, const Round& round,
                                      std::int64_t* rows_left);
 
 // Cuts (middle, end] off a span as a new one with `tail`. Returns false, and changes nothing, where the
-// cursor is no longer the one in `span`: the caller looks again. Takes the span's row lock, so that a
+// cursor is no longer the one in `span`: the caller looks again. It waits for the span's row lock, so that a
 // batch under way commits first and the next one meets the new end.
-bool SplitSpan(db::Session& session, const SpanLease& span, const std::string& middle,
+bool SplitSpan(db::Pipeline& pipeline, const SpanLease& span, const std::string& middle,
                const SpanSeed& tail);
 
 std::int64_t UnfinishedSpans(db::Session& session, const Round& round);

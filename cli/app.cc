@@ -46,6 +46,11 @@ std::string ChosenCommand(const CLI::App& app) {
 
 int ExitUsage(const CLI::App& app, const CLI::ParseError& error, const Output& output) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help
+  if (app.get_subcommands().empty() && !app.remaining().empty()) {
+    output.Fail(fmt::format("There is no command \"{}\". See `pawl --help`.", app.remaining().front()),
+                kBadInput);
+    return kBadInput;
+  }
   std::string sentence = error.what();
   while (!sentence.empty() && (sentence.back() == '\n' || sentence.back() == '.')) {
     sentence.pop_back();

@@ -1,8 +1,11 @@
 #include "cli/json.h"
 
+#include <cmath>
 #include <utility>
 
 #include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
 
 namespace pawl::cli {
 namespace {
@@ -32,7 +35,39 @@ json::array ToJson(const std::vector<engine::VerifyReport::Difference>& differen
   return array;
 }
 
+void Append(std::string& text, const json::value& value) {
+  const char* separator = "";
+  if (value.is_object()) {
+    text += '{';
+    for (const auto& [name, member] : value.get_object()) {
+      text += separator + json::serialize(name) + ":";
+      Append(text, member);
+      separator = ",";
+    }
+    text += '}';
+  } else if (value.is_array()) {
+    text += '[';
+    for (const json::value& element : value.get_array()) {
+      text += separator;
+      Append(text, element);
+      separator = ",";
+    }
+    text += ']';
+  } else if (value.is_double()) {
+    const double number = value.get_double();
+    text += std::isfinite(number) ? fmt::format("{}", number) : "null";
+  } else {
+    text += json::serialize(value);
+  }
+}
+
 }  // namespace
+
+std::string OnOneLine(const json::value& value) {
+  std::string text;
+  Append(text, value);
+  return text;
+}
 
 json::object ToJson(const engine::Progress& progress) {
   return {{"run", progress.run},
@@ -65,13 +100,16 @@ json::object ToJson(const engine::RunStatus& status) {
   object["rows_quarantined"] = status.rows_quarantined;
   object["undo_bytes"] = status.undo_bytes;
   json::array processes;
+  int threads = 0;
   for (const auto& worker : status.workers) {
     processes.push_back({{"host", worker.host},
                          {"pid", worker.pid},
                          {"threads", worker.threads},
                          {"batch_rows", worker.batch_rows},
                          {"alive", worker.alive}});
+    threads += worker.alive ? worker.threads : 0;
   }
+  object["workers"] = threads;  // Of all processes that live.
   object["processes"] = std::move(processes);
   return object;
 }

@@ -4,6 +4,8 @@
 // Thread safety: all functions.
 #pragma once
 
+#include <string>
+
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
@@ -19,5 +21,8 @@ boost::json::object ToJson(const engine::RevertPreview& preview);
 
 // The object that ends a command: {"event":"result", …, "exit":N}.
 boost::json::value ResultEvent(boost::json::object members, int exit_code);
+
+// `value` as text. Boost.JSON's own writes 6.2 as 6.2E0, which no person wants to read.
+std::string OnOneLine(const boost::json::value& value);
 
 }  // namespace pawl::cli

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "db/log.h"
@@ -63,10 +64,20 @@ void AddWorkOptions(CLI::App& command, WorkOptions& options) {
   command.add_flag("--no-verify", options.no_verify, "Leave the proof for `pawl verify`");
 }
 
+CLI::Validator RunNumber() {
+  const auto check = [](std::string& text) -> std::string {
+    std::int64_t run = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), run);
+    if (error == std::errc() && end == text.data() + text.size() && run > 0) return "";
+    return "\"" + text + "\" is not the number of a run; list them with `pawl status`";
+  };
+  return CLI::Validator(check, "");
+}
+
 void AddRunArgument(CLI::App& command, std::int64_t& run) {
   command.add_option("RUN", run, "Number of the run; see `pawl status`")
       ->required()
-      ->check(CLI::PositiveNumber);
+      ->check(RunNumber());
 }
 
 void AddMigrationOptions(CLI::App& command, MigrationOptions& options) {
@@ -84,7 +95,7 @@ void AddMigrationOptions(CLI::App& command, MigrationOptions& options) {
     CLI::Option* added = alone == nullptr
                              ? command.add_option(flag, value, Explained(option))
                              : command.add_flag(flag + alone, value, Explained(option));
-    added->ignore_underscore()->group("Options of the migration");
+    added->group("Options of the migration");
   }
 }
 

@@ -36,6 +36,9 @@ struct WorkOptions {
 
 void AddWorkOptions(CLI::App& command, WorkOptions& options);
 
+// Accepts the number of a run, from 1.
+CLI::Validator RunNumber();
+
 // The positional RUN.
 void AddRunArgument(CLI::App& command, std::int64_t& run);
 

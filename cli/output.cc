@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include <boost/json/serialize.hpp>
+#include "cli/json.h"
 
 namespace pawl::cli {
 namespace {
@@ -20,7 +20,7 @@ void Output::Say(const std::string& text) const {
 }
 
 void Output::Say(const boost::json::value& value) const {
-  if (json_) PrintLine(stdout, boost::json::serialize(value));
+  if (json_) PrintLine(stdout, OnOneLine(value));
 }
 
 void Output::Warn(const std::string& sentence) const { PrintLine(stderr, "pawl: " + sentence); }

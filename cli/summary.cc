@@ -83,7 +83,11 @@ std::string NotRightSummary(const engine::RunResult& result) {
                      VerifySummary(result.run, *result.verification), Quarantined(result));
 }
 
-std::string Because(const std::string& reason) { return reason.empty() ? "." : ": " + reason; }
+// ": the reason." or, without one, "."
+std::string Because(const std::string& reason) {
+  if (reason.empty()) return ".";
+  return fmt::format(": {}{}", reason, reason.ends_with('.') ? "" : ".");
+}
 
 // "add_total" or, where the engine does not say, nothing.
 std::string Named(const engine::RunResult& result) {

@@ -19,7 +19,8 @@ using db::ToText;
 
 // A domain's values are those of its base type, found by going down the chain. `base` is then the
 // type and modifier, `hash` its default hash operator class: an exact one, that of a type it can
-// stand in for (varchar for text), or a polymorphic one (enum).
+// stand in for (varchar for text), or a polymorphic one (enum). Some classes borrow the function of
+// another type (date that of int4), which cannot be called by name: then it is an empty text.
 constexpr const char* kTypeFacts = R"(
 CROSS JOIN LATERAL (
   WITH RECURSIVE chain(type, modifier, depth) AS (
@@ -31,7 +32,13 @@ CROSS JOIN LATERAL (
   SELECT type, modifier FROM chain ORDER BY depth DESC LIMIT 1) AS base
 JOIN pg_catalog.pg_type AS bt ON bt.oid = base.type
 LEFT JOIN LATERAL (
-  SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(p.proname) AS function
+  SELECT CASE WHEN p.proargtypes[0] = bt.oid
+                OR p.proargtypes[0] = 'pg_catalog.anyenum'::pg_catalog.regtype
+                OR EXISTS (SELECT FROM pg_catalog.pg_cast c
+                            WHERE c.castsource = bt.oid AND c.casttarget = p.proargtypes[0]
+                              AND c.castcontext = 'i')
+              THEN pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(p.proname)
+              ELSE '' END AS function
     FROM pg_catalog.pg_opclass o
     JOIN pg_catalog.pg_am am ON am.oid = o.opcmethod AND am.amname = 'hash'
     JOIN pg_catalog.pg_amproc ap ON ap.amprocfamily = o.opcfamily AND ap.amprocnum = 1
@@ -121,7 +128,11 @@ SELECT c.relname, i.indisprimary,
            JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k]
            JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[k]
           WHERE NOT a.attnotnull OR NOT o.opcdefault OR i.indoption[k] <> 0
-             OR i.indcollation[k] <> a.attcollation)
+             OR i.indcollation[k] <> a.attcollation
+             -- From 18 on, a NOT NULL may be NOT VALID.
+             OR EXISTS (SELECT FROM pg_catalog.pg_constraint n
+                         WHERE n.conrelid = i.indrelid AND n.contype = 'n' AND NOT n.convalidated
+                           AND n.conkey[1] = a.attnum))
  ORDER BY NOT i.indisprimary, i.indnkeyatts, width, c.relname)",
       {std::to_string(table.oid)});
   for (const Row& row : result.rows) {
@@ -160,19 +171,25 @@ SELECT DISTINCT a.attname
 }
 
 void ReadTriggers(Session& session, TableShape& table) {
+  // Before 15, a partition's copy of its parent's trigger counts as internal.
   // tgtype bits (catalog/pg_trigger.h): 1 row, 2 before, 4 insert, 8 delete, 16 update.
   const Result result = session.Query(
       R"(
 SELECT t.tgname, p.oid::pg_catalog.regproc::text, t.tgtype & 2 <> 0, t.tgtype & 1 <> 0,
-       t.tgtype & 4 <> 0, t.tgtype & 16 <> 0, t.tgtype & 8 <> 0, t.tgenabled IN ('A', 'R')
+       t.tgtype & 4 <> 0, t.tgtype & 16 <> 0, t.tgtype & 8 <> 0,
+       (SELECT pg_catalog.json_agg(a.attname) FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr)),
+       t.tgenabled = 'A'
   FROM pg_catalog.pg_trigger t
   JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
- WHERE t.tgrelid = $1::pg_catalog.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+ WHERE t.tgrelid = $1::pg_catalog.oid AND t.tgenabled IN ('O', 'A')
+   AND (NOT t.tgisinternal OR (t.tgparentid <> 0 AND t.tgconstraint = 0))
  ORDER BY t.tgname)",
       {std::to_string(table.oid)});
   for (const Row& row : result.rows) {
     table.triggers.push_back({ToText(row[0]), ToText(row[1]), ToBool(row[2]), ToBool(row[3]),
-                              ToBool(row[4]), ToBool(row[5]), ToBool(row[6]), ToBool(row[7])});
+                              ToBool(row[4]), ToBool(row[5]), ToBool(row[6]), TextList(row[7]),
+                              ToBool(row[8])});
   }
   const Result rules = session.Query(
       R"(
@@ -250,12 +267,20 @@ SELECT n.nspname, c.relname, c.relkind, c.relpersistence = 't',
        CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_relation_size(c.oid) / s.block
             ELSE 0 END,
        pg_catalog.row_security_active(c.oid),
-       pg_catalog.has_table_privilege(c.oid, 'SELECT'),
+       pg_catalog.has_table_privilege(c.oid, 'SELECT')
+         OR NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                           AND NOT pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')),
        pg_catalog.has_table_privilege(c.oid, 'UPDATE'),
        pg_catalog.has_table_privilege(c.oid, 'INSERT'),
        pg_catalog.has_table_privilege(c.oid, 'DELETE'),
        pg_catalog.has_table_privilege(c.oid, 'TRIGGER'),
-       pg_catalog.pg_size_bytes(pg_catalog.current_setting('shared_buffers')) / s.block
+       pg_catalog.pg_size_bytes(pg_catalog.current_setting('shared_buffers')) / s.block,
+       pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+       CASE c.relreplident
+         WHEN 'd' THEN EXISTS (SELECT FROM pg_catalog.pg_index i
+                                WHERE i.indrelid = c.oid AND i.indisprimary)
+         ELSE c.relreplident <> 'n' END
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  CROSS JOIN (SELECT pg_catalog.current_setting('block_size')::bigint AS block) s
@@ -279,6 +304,8 @@ SELECT n.nspname, c.relname, c.relkind, c.relpersistence = 't',
   table.may_delete = ToBool(row[13]);
   table.may_create_trigger = ToBool(row[14]);
   table.is_cached = table.pages <= ToInt(row[15]);
+  table.is_owner = ToBool(row[16]);
+  table.has_replica_identity = ToBool(row[17]);
   ReadColumns(session, table);
   ReadKeys(session, table);
   ReadIndexedColumns(session, table);

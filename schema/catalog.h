@@ -41,6 +41,7 @@ struct UserTrigger {
   bool on_insert = false;
   bool on_update = false;
   bool on_delete = false;
+  std::vector<std::string> update_columns;  // UPDATE OF these; empty: any.
   bool fires_in_replica = false;  // ENABLE ALWAYS or REPLICA: quiet_triggers does not stop it.
 };
 
@@ -73,12 +74,14 @@ struct TableShape {
   std::vector<char> rules;            // Of commands: '2' UPDATE, '3' INSERT, '4' DELETE.
   std::vector<Reference> references;
   std::vector<std::string> publications;
+  bool has_replica_identity = true;
   bool row_security = false;          // Active for this role.
   bool may_select = false;
   bool may_update = false;
   bool may_insert = false;
   bool may_delete = false;
   bool may_create_trigger = false;
+  bool is_owner = false;
 
   const TableColumn* Find(const std::string& column_name) const;
   bool has_created_columns() const;

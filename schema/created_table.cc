@@ -27,7 +27,7 @@ class CreatedTable {
   TableShape Shape(const Statement& statement) {
     table_.name = statement.target;
     table_.may_select = table_.may_update = table_.may_insert = table_.may_delete = true;
-    table_.may_create_trigger = true;
+    table_.may_create_trigger = table_.is_owner = true;
     table_.is_cached = true;
     table_.rows_in_statistics = 0;
     const std::optional<AstValue> node = ParseOneStatement(statement.text);

@@ -691,9 +691,16 @@ RevertParts PartsOf(const Backfill& backfill, const Slice& slice, std::int64_t b
 }  // namespace
 
 Rendered RenderRevert(const Backfill& backfill, const Slice& slice, std::int64_t batch,
-                      const LedgerFacts& facts, bool force) {
+                      const LedgerFacts& facts, OnConflict on_conflict) {
   Binder binder;
+  const bool force = on_conflict == OnConflict::kForce;
   const RevertParts parts = PartsOf(backfill, slice, batch, facts, force, binder);
+  const std::string rows =
+      on_conflict != OnConflict::kStop
+          ? "summary.n"
+          : fmt::format("CASE WHEN summary.conflicts = 0 THEN summary.n ELSE ('{} ' || "
+                        "summary.conflicts)::bigint END",
+                        kConflict);
   std::string sql = fmt::format(
       R"sql({},
 {},
@@ -713,10 +720,45 @@ SELECT (SELECT count(*) FROM restored) AS n, (SELECT count(*) FROM listed WHERE 
 )sql",
       kBatchId, parts.records, parts.conflicts, parts.restore, binder.Bind(facts.run),
       binder.Bind(facts.step, "integer"), binder.Bind(batch), force);
-  sql += LedgerInsert(slice, facts, "revert", "summary.n", "summary.conflicts::text",
+  sql += LedgerInsert(slice, facts, "revert", rows, "summary.conflicts::text",
                       "batch, summary", binder, std::to_string(batch));
   sql += ", digest";
   return {sql, binder.Take()};
+}
+
+Backfill ImplicitRevert(const Backfill& backfill, bool force) {
+  Backfill revert = backfill;
+  Texts sets;
+  Texts held;
+  Texts current;
+  Texts expected;
+  for (const ChangedColumn& changed : backfill.changed) {
+    const std::string name = QuoteName(changed.column.name);
+    sets.push_back(name + " = NULL");
+    current.push_back(QuoteName(backfill.alias) + "." + name);
+    held.push_back(current.back() + " IS NOT NULL");
+    PAWL_CHECK(changed.expression.has_value());
+    expected.push_back(fmt::format("(\n{}\n)::{}", *changed.expression, changed.column.type));
+  }
+  revert.set_clause = Joined(sets);
+  revert.where_clause = fmt::format("({})", Joined(held, " OR "));
+  if (!force) {
+    revert.where_clause += fmt::format(" AND ROW({}) *= ROW({})", Joined(current), Joined(expected));
+  }
+  revert.base_where.clear();
+  revert.undo = UndoKind::kNone;
+  revert.quarantine_max = 0;
+  return revert;
+}
+
+std::string RenderImplicitConflicts(const Backfill& backfill) {
+  const Backfill forced = ImplicitRevert(backfill, true);
+  const Backfill matching = ImplicitRevert(backfill, false);
+  Texts keys;
+  for (const std::string& name : Qualified(backfill.alias, backfill.key)) keys.push_back(name + "::text");
+  return fmt::format("SELECT {} FROM {} WHERE {} AND NOT ({}) LIMIT 1000",
+                     keys.empty() ? "'no key'" : fmt::format("concat_ws(', ', {})", Joined(keys)),
+                     Walked(backfill), forced.where_clause, matching.where_clause);
 }
 
 Rendered RenderRevertPreview(const Backfill& backfill, const Slice& slice, std::int64_t batch,

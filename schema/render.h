@@ -74,12 +74,24 @@ Rendered RenderKeySample(const Backfill& backfill, const Range& range, double pe
 // Number of blocks of the walked table now.
 std::string RenderBlockCount(const Backfill& backfill);
 
-// True where the slice of the revert must look the rows up in the undo table, false where the range is all.
-// RenderRevert takes back one batch: rows that still hold what it wrote get their old values, others become
-// rows of pawl.conflict. Returns: rows restored, conflicts. $-parameters inside.
-// `force` restores conflicting rows as well (and records them as forced).
+// What a revert does with rows that no longer hold what the migration wrote. kStop: the statement fails with
+// a message that begins with kConflict, so that nothing of the batch is taken back. kSkip: they are left
+// alone and listed. kForce: they get their old values all the same, and are listed as forced.
+enum class OnConflict { kStop, kSkip, kForce };
+inline constexpr const char* kConflict = "pawl: conflict";
+
+// Takes back one batch with its ledger row of kind 'revert'. Returns one row: batch id, rows restored,
+// duration in microseconds, conflicts left. Runs at REPEATABLE READ: the row that is compared is the row
+// that is changed, or the batch fails with 40001 and is tried again.
 Rendered RenderRevert(const Backfill& backfill, const Slice& slice, std::int64_t batch,
-                        const LedgerFacts& facts, bool force);
+                      const LedgerFacts& facts, OnConflict on_conflict);
+
+// The backfill that takes back one with kImplicit undo, by walking again: the columns become NULL wherever
+// they hold what the expression gives (with `force`: wherever they hold anything).
+Backfill ImplicitRevert(const Backfill& backfill, bool force);
+
+// Keys, as text for people, of at most 1,000 rows that the implicit revert would leave alone.
+std::string RenderImplicitConflicts(const Backfill& backfill);
 
 // Counts what RenderRevert would do, with the keys of conflicts: columns restorable, conflict key text.
 Rendered RenderRevertPreview(const Backfill& backfill, const Slice& slice, std::int64_t batch,

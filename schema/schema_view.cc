@@ -59,10 +59,11 @@ SchemaView::SchemaView(db::Session& session)
 }
 
 std::optional<TableShape> SchemaView::Find(const TableName& name) const {
-  if (const TableShape* created = FindCreated(name)) return *created;
+  const std::size_t created = IndexOfCreated(name);
+  if (created < created_tables_.size()) return created_tables_[created];
   const std::optional<std::int64_t> oid = FindRelation(session_, name);
   if (!oid) return std::nullopt;
-  return Read(*oid, *oid);
+  return Read(*oid);
 }
 
 TableShape SchemaView::Require(const Place& place, const TableName& name) const {
@@ -74,13 +75,11 @@ TableShape SchemaView::Require(const Place& place, const TableName& name) const 
                       : fmt::format("Did you mean {}?", near));
 }
 
-TableShape SchemaView::Read(std::int64_t oid, std::int64_t parent_oid) const {
+TableShape SchemaView::Read(std::int64_t oid) const {
   TableShape table = ReadTable(session_, oid);
   for (const AddedColumn& added : added_columns_) {
     const bool is_known = table.Find(added.column.column.name) != nullptr;
-    if (!is_known && (added.oid == oid || added.oid == parent_oid)) {
-      table.columns.push_back(added.column);
-    }
+    if (!is_known && IsGainedBy(added, oid)) table.columns.push_back(added.column);
   }
   return table;
 }
@@ -112,8 +111,8 @@ bool SchemaView::AddColumn(const Place& place, const Statement& statement) {
     }
     return false;
   }
-  if (TableShape* created = FindCreated(statement.target)) {
-    created->columns.push_back(added);
+  if (table.oid == 0) {
+    created_tables_[IndexOfCreated(statement.target)].columns.push_back(added);
   } else {
     added_columns_.push_back({table.oid, added});
   }
@@ -127,7 +126,7 @@ bool SchemaView::CreateTable(const Place& place, const Statement& statement,
     FailAt(place, "there is no schema in which the table would be made",
            "Write the table with its schema, or set a search_path that names one that exists.");
   }
-  if (FindCreated(name) != nullptr || FindRelation(session_, name)) {
+  if (IndexOfCreated(name) < created_tables_.size() || FindRelation(session_, name)) {
     if (statement.if_not_exists) return false;
     FailAt(place, fmt::format("table \"{}\" exists already", Readable(name)),
            "Write CREATE TABLE IF NOT EXISTS if that is the table meant, or choose another name.");
@@ -163,16 +162,27 @@ TableName SchemaView::WithSchema(const TableName& name) const {
   return {name.schema.empty() ? current_schema_ : name.schema, name.name};
 }
 
-TableShape* SchemaView::FindCreated(const TableName& name) {
+std::size_t SchemaView::IndexOfCreated(const TableName& name) const {
   const TableName wanted = WithSchema(name);
   const auto found =
       std::find_if(created_tables_.begin(), created_tables_.end(),
                    [&](const TableShape& table) { return table.name == wanted; });
-  return found == created_tables_.end() ? nullptr : &*found;
+  return static_cast<std::size_t>(found - created_tables_.begin());
 }
 
-const TableShape* SchemaView::FindCreated(const TableName& name) const {
-  return const_cast<SchemaView*>(this)->FindCreated(name);
+void SchemaView::MarkFilled(std::int64_t oid, const std::vector<std::string>& columns) {
+  for (AddedColumn& added : added_columns_) {
+    const bool is_filled = std::find(columns.begin(), columns.end(),
+                                     added.column.column.name) != columns.end();
+    if (is_filled && IsGainedBy(added, oid)) added.column.created_empty = false;
+  }
+}
+
+// A partition or child gains what a table above it gains.
+bool SchemaView::IsGainedBy(const AddedColumn& added, std::int64_t oid) const {
+  if (added.oid == oid) return true;
+  const std::vector<std::int64_t> children = ReadChildren(session_, added.oid);
+  return std::find(children.begin(), children.end(), oid) != children.end();
 }
 
 }  // namespace pawl::schema

@@ -25,9 +25,9 @@ class SchemaView {
   // Returns the relation. Throws db::Error (kBadInput), with a similar name if there is one.
   TableShape Require(const Place& place, const TableName& name) const;
 
-  // Returns the shape of the table `oid` with the columns that the file adds to it or, for a child,
-  // to `parent_oid`.
-  TableShape Read(std::int64_t oid, std::int64_t parent_oid) const;
+  // Returns the shape of the table `oid` with the columns that the file adds to it or to a table
+  // above it.
+  TableShape Read(std::int64_t oid) const;
 
   // Writes down what an ADD COLUMN will do. Returns false where it will do nothing, because the
   // column is there already and the statement says IF NOT EXISTS. Throws db::Error (kBadInput).
@@ -39,6 +39,9 @@ class SchemaView {
   // The same for CREATE SCHEMA. True if the schema is there now.
   bool CreateSchema(const std::string& name);
 
+  // Writes down that the columns of a table are no longer NULL in every row.
+  void MarkFilled(std::int64_t oid, const std::vector<std::string>& columns);
+
   // The schema in which an unqualified new table is made; empty if there is none.
   const std::string& current_schema() const { return current_schema_; }
 
@@ -49,8 +52,10 @@ class SchemaView {
   };
 
   TableName WithSchema(const TableName& name) const;
-  TableShape* FindCreated(const TableName& name);
-  const TableShape* FindCreated(const TableName& name) const;
+  bool IsGainedBy(const AddedColumn& added, std::int64_t oid) const;
+
+  // Returns the place in created_tables_, or its size.
+  std::size_t IndexOfCreated(const TableName& name) const;
 
   db::Session& session_;
   std::string current_schema_;

@@ -154,6 +154,22 @@ TEST(CopyStreamTest, DoesNotRelyOnWhereMessagesEnd) {
   }
 }
 
+TEST(CopyStreamTest, ARowMayGoOnInTheNextBlock) {
+  std::string stream = kHeader;
+  std::vector<std::string> rows;
+  for (int i = 0; i < 2'000; ++i) {
+    rows.push_back("\0\1"s + Field(std::to_string(i) + std::string(500, 'x')));
+    stream += rows.back();
+  }
+  stream += kTrailer;
+  Script script;
+  script.tag = "COPY 2000";
+  for (std::size_t at = 0; at < stream.size(); at += 300) {
+    script.messages.push_back(stream.substr(at, 300));
+  }
+  EXPECT_EQ(RowsOf(script), rows);
+}
+
 TEST(CopyStreamTest, SkipsAnExtensionOfTheHeader) {
   const std::string header = "PGCOPY\n\377\r\n\0"s + Integer(7) + Integer(3) + "abc";
   EXPECT_EQ(RowsOf({.messages = {header + kRowA, kTrailer}, .tag = "COPY 1"}),

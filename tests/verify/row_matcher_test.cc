@@ -57,6 +57,9 @@ TEST_F(RowMatcherTest, CountsDuplicates) {
   for (int i = 0; i < 3; ++i) Source("1", "a");
   for (int i = 0; i < 2; ++i) Target("1", "a");
   EXPECT_THAT(Differences(), ElementsAre(Difference{"1", Difference::kMissing}));
+  for (int i = 0; i < 3; ++i) Target("1", "a");
+  EXPECT_THAT(Differences(), ElementsAre(Difference{"1", Difference::kExtra},
+                                         Difference{"1", Difference::kExtra}));
 }
 
 TEST_F(RowMatcherTest, PairsRowsOfAKeyThatRepeats) {

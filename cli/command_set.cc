@@ -1,0 +1,73 @@
+// pawl set RUN workers=4 pace=5000: steers a run while it is at work.
+#include <charconv>
+#include <memory>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "db/error.h"
+
+namespace pawl::cli {
+namespace {
+
+constexpr std::int64_t kWorkersMax = 1'000;
+constexpr std::int64_t kPaceMax = 1'000'000'000'000;
+
+struct Arguments {
+  CommonOptions common;
+  std::int64_t run = 0;
+  std::vector<std::string> settings;
+};
+
+std::int64_t NumberOf(const std::string& setting, std::int64_t min, std::int64_t max) {
+  const std::string text = setting.substr(setting.find('=') + 1);
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size() && number >= min && number <= max) {
+    return number;
+  }
+  db::FailInput(fmt::format("\"{}\" is not understood: give a number from {} to {}.", setting, min,
+                            Grouped(max)));
+}
+
+int Set(const Arguments& arguments) {
+  std::optional<int> workers;
+  std::optional<std::int64_t> pace;
+  for (const std::string& setting : arguments.settings) {
+    if (setting.starts_with("workers=")) {
+      workers = static_cast<int>(NumberOf(setting, 1, kWorkersMax));
+    } else if (setting.starts_with("pace=")) {
+      pace = NumberOf(setting, 0, kPaceMax);
+    } else {
+      db::FailInput(fmt::format("\"{}\" cannot be set. Give workers=N (in each process) or pace=N "
+                                "(rows a second over all, 0: no limit).",
+                                setting));
+    }
+  }
+  const Output output(arguments.common.json);
+  engine::Engine engine(Prepare(arguments.common));
+  engine.Set(arguments.run, workers, pace);
+  output.Say(ResultEvent({{"run", arguments.run}, {"command", "set"}}, 0));
+  output.Say(fmt::format("Run {} has its new settings; processes at work take them up within "
+                         "seconds.",
+                         arguments.run));
+  return 0;
+}
+
+}  // namespace
+
+void AddSet(CLI::App& app, Action& action) {
+  auto* command = app.add_subcommand("set", "Steer a run: workers=N, pace=N");
+  auto arguments = std::make_shared<Arguments>();  // Owners: the parser's callback and the action.
+  AddRunArgument(*command, arguments->run);
+  command->add_option("SETTING", arguments->settings, "workers=N or pace=N")->required();
+  AddCommonOptions(*command, arguments->common);
+  command->callback([arguments, &action] { action = [arguments] { return Set(*arguments); }; });
+}
+
+}  // namespace pawl::cli

@@ -1,0 +1,141 @@
+#include "engine/change_task.h"
+
+#include <bit>
+#include <set>
+
+#include "batching/span_walker.h"
+#include "engine/guard.h"
+#include "engine/span_cutting.h"
+#include "engine/sql_keys.h"
+#include "schema/render.h"
+
+namespace pawl::engine {
+namespace {
+
+// Tuples updated and updated HOT by this session since its counters were last flushed (each second).
+constexpr const char* kHotSql =
+    "SELECT pg_stat_get_xact_tuples_updated($1::oid), pg_stat_get_xact_tuples_hot_updated($1::oid)";
+
+bool Strides(const schema::Backfill& backfill, const ChangeFacts& facts) {
+  const bool strided = backfill.order == schema::Order::kKeyStrides ||
+                       backfill.order == schema::Order::kBlockStrides;
+  return strided && backfill.stride > 1 && (facts.round.round == 1 || facts.round.round == -1);
+}
+
+class ChangeTask : public SpanTask {
+ public:
+  ChangeTask(const schema::Backfill& backfill, const ChangeFacts& facts, db::Pipeline& pipeline,
+             const checkpoints::SpanLease& lease, std::int64_t worker)
+      : backfill_(backfill),
+        facts_(facts),
+        pipeline_(pipeline),
+        keys_(pipeline, backfill),
+        walker_(keys_, backfill, schema::PositionFrom(lease.end_key),
+                batching::CursorFrom(lease.cursor), WindowRows(backfill), Strides(backfill, facts)),
+        span_(lease.span),
+        seq_(lease.seq),
+        worker_(worker) {}
+
+  std::optional<Batch> Next(std::int64_t rows, bool exact) override {
+    slice_ = walker_.Next(rows, exact);
+    if (!slice_) return std::nullopt;
+    rows_visited_ = rows;
+    schema::Rendered change =
+        schema::RenderChange(backfill_, *slice_, Facts(), facts_.server_version);
+    if (facts_.reverting) AsRevert(change.sql);
+    Batch batch = Around({std::move(change.sql), std::move(change.parameters)});
+    LookAtPlan(rows, batch.calls[0]);
+    batch.repeatable_read = schema::NeedsRepeatableRead(backfill_, facts_.server_version);
+    if (Strides(backfill_, facts_)) {
+      batch.calls.push_back({kHotSql, {std::to_string(backfill_.walked_oid)}});
+    }
+    return batch;
+  }
+
+  Batch Skip() override {
+    const schema::Rendered skip = schema::RenderSkip(backfill_, *slice_, Facts());
+    return Around({skip.sql, skip.parameters});
+  }
+
+  void Committed(const std::vector<db::Result>& results) override {
+    std::int64_t updated = 0;
+    std::int64_t hot = 0;
+    if (results.size() > 1) {
+      const std::int64_t all_updated = db::ToInt(results[1].rows[0][0]);
+      const std::int64_t all_hot = db::ToInt(results[1].rows[0][1]);
+      // The counters start anew when the server flushes them.
+      const bool flushed = all_updated < seen_updated_;
+      updated = all_updated - (flushed ? 0 : seen_updated_);
+      hot = all_hot - (flushed ? 0 : seen_hot_);
+      seen_updated_ = all_updated;
+      seen_hot_ = all_hot;
+    }
+    walker_.Commit(*slice_, rows_visited_, updated, hot);
+    ++seq_;
+  }
+
+  void MoveEnd(const std::string& end_key) override {
+    walker_.MoveEnd(schema::PositionFrom(end_key));
+  }
+
+  std::string KeyText() const override { return schema::ToText(slice_->range.hi); }
+  double hot_share() const override { return walker_.hot_share(); }
+
+ private:
+  schema::LedgerFacts Facts() const {
+    return {facts_.round.run, facts_.round.step, facts_.round.round, span_, seq_ + 1, worker_};
+  }
+
+  static void AsRevert(std::string& sql) {
+    const auto at = sql.find("'change'");
+    if (at != std::string::npos) sql.replace(at, 8, "'revert'");
+  }
+
+  Batch Around(db::Call call) {
+    Batch batch;
+    const batching::Cursor after = walker_.After(*slice_);
+    batch.calls.push_back(std::move(call));
+    batch.new_cursor = batching::ToText(after);
+    batch.done = walker_.Finishes(after);
+    batch.rows_visited = rows_visited_;
+    return batch;
+  }
+
+  // The plan may flip with the size of a batch: it is looked at again with each fourfold size and shape.
+  void LookAtPlan(std::int64_t rows, const db::Call& call) {
+    const auto size_class = std::bit_width(static_cast<std::uint64_t>(rows)) / 2;
+    if (!seen_.insert(std::to_string(size_class) + call.sql).second) return;
+    CheckPlan(pipeline_, backfill_, call);
+  }
+
+  const schema::Backfill& backfill_;
+  ChangeFacts facts_;
+  db::Pipeline& pipeline_;
+  SqlKeys keys_;
+  batching::SpanWalker walker_;
+  std::int64_t span_;
+  std::int64_t seq_;
+  std::int64_t worker_;
+  std::optional<schema::Slice> slice_;
+  std::int64_t rows_visited_ = 0;
+  std::int64_t seen_updated_ = 0;
+  std::int64_t seen_hot_ = 0;
+  std::set<std::string> seen_;  // Shapes and size classes whose plan was looked at.
+};
+
+}  // namespace
+
+ChangeSource::ChangeSource(const schema::Backfill& backfill, const ChangeFacts& facts)
+    : backfill_(backfill), facts_(facts) {}
+
+std::unique_ptr<SpanTask> ChangeSource::Open(db::Pipeline& pipeline,
+                                             const checkpoints::SpanLease& lease,
+                                             std::int64_t worker) {
+  return std::make_unique<ChangeTask>(backfill_, facts_, pipeline, lease, worker);
+}
+
+bool ChangeSource::Split(db::Pipeline& pipeline) {
+  return SplitLargest(pipeline, backfill_, facts_.round);
+}
+
+}  // namespace pawl::engine

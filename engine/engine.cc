@@ -1,0 +1,289 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "checkpoints/control_schema.h"
+#include "checkpoints/run_store.h"
+#include "db/error.h"
+#include "db/session.h"
+#include "engine/ddl.h"
+#include "engine/run_process.h"
+#include "schema/planner.h"
+#include "schema/render.h"
+
+namespace pawl::engine {
+namespace {
+
+constexpr int kWorkersDefault = 2;
+
+// A transaction pooler gives each transaction another server session: settings, prepared statements
+// and locks of the session would be lost without an error. It shows when a second connection, inside a
+// transaction, is served by the backend of the first one, which is idle.
+void RefuseTransactionPooler(const db::ConnectionString& where, db::Session& first) {
+  const std::string query = "SELECT pg_backend_pid()";
+  const auto pid = db::ToInt(first.Query(query).rows[0][0]);
+  if (pid == first.backend_pid()) return;  // No pooler at all: it is what the server said at the start.
+  db::Session second(where, "probe");
+  db::Transaction transaction(second);
+  if (db::ToInt(second.Query(query).rows[0][0]) != pid) return;
+  db::FailInput(
+      "There is a pooler in transaction mode in between: sessions do not keep their settings there. "
+      "Connect to PostgreSQL directly, or through a pooler in session mode. Nothing was changed.");
+}
+
+// Opens the session of a command that needs an existing control schema.
+std::unique_ptr<db::Session> OpenControl(const db::ConnectionString& where) {
+  auto session = std::make_unique<db::Session>(where, "control");
+  if (checkpoints::ControlSchemaVersion(*session) == 0) {
+    db::FailInput(fmt::format("There are no runs in {}: it has no control schema pawl.* yet.",
+                              where.Display()));
+  }
+  checkpoints::EnsureControlSchema(*session);
+  return session;
+}
+
+void RefuseOtherFile(const checkpoints::RunRow& run, const std::string& hash) {
+  db::FailInput(fmt::format(
+      "Cannot carry on run {0} ({1}, {2}): it was planned from a file with hash {3}, this file has hash "
+      "{4}. Finish it with the old file or `pawl resume {0}`, or give it up with `pawl abort {0}` and "
+      "start anew. Nothing was changed.",
+      run.run, run.migration, run.state, run.migration_hash, hash));
+}
+
+RunResult DoneAlready(db::Session& session, const checkpoints::RunRow& run) {
+  RunResult result;
+  result.run = run.run;
+  result.migration = run.migration;
+  result.state = run.state;
+  result.already_done = true;
+  result.seconds = static_cast<double>(run.working_ms) / 1000;
+  result.wal_bytes = run.wal_bytes;
+  result.undo_bytes = UndoBytes(session, run.run);
+  result.rows_done = db::ToInt(
+      session
+          .Query("SELECT coalesce(sum(rows), 0)::bigint FROM pawl.ledger WHERE run_id = $1::bigint AND "
+                 "kind = 'change'",
+                 {std::to_string(run.run)})
+          .rows[0][0]);
+  result.rows_estimated = result.rows_done;
+  return result;
+}
+
+std::string WorkingState(const checkpoints::RunRow& run) {
+  return run.revert_options.empty() ? "running" : "reverting";
+}
+
+RunResult Carry(const db::ConnectionString& where, std::int64_t run, const RunSettings& settings,
+                const OnProgress& on_progress, std::atomic<bool>& pause_requested) {
+  RunProcess process(where, run, settings, on_progress, pause_requested);
+  return process.Execute();
+}
+
+}  // namespace
+
+Engine::Engine(const db::ConnectionString& where) : where_(where) {}
+
+schema::Plan Engine::Compile(const std::string& name, const std::string& text) {
+  const schema::MigrationFile migration = schema::ParseMigration(name, text);
+  db::Session session(where_, "plan");
+  return schema::MakePlan(session, migration);
+}
+
+void Engine::Init() {
+  db::Session session(where_, "init");
+  checkpoints::EnsureControlSchema(session);
+}
+
+RunResult Engine::Run(const std::string& name, const std::string& text, const RunSettings& settings,
+                      const OnProgress& on_progress) {
+  const schema::MigrationFile migration = schema::ParseMigration(name, text);
+  db::Session session(where_, "run");
+  RefuseTransactionPooler(where_, session);
+  const bool known = checkpoints::ControlSchemaVersion(session) > 0;
+  std::optional<checkpoints::RunRow> run;
+  if (known) run = checkpoints::FindRun(session, name);
+  if (run && run->migration_hash != migration.hash && run->state != "completed") {
+    RefuseOtherFile(*run, migration.hash);
+  }
+  if (run && run->state == "completed" && run->migration_hash == migration.hash) {
+    return DoneAlready(session, *run);
+  }
+  if (!run || run->state == "completed") {
+    const schema::Plan plan = schema::MakePlan(session, migration);
+    checkpoints::EnsureControlSchema(session);
+    const int workers = settings.workers.value_or(
+        plan.workers > 0 ? static_cast<int>(plan.workers) : kWorkersDefault);
+    run = checkpoints::CreateRun(session, plan, text, workers, settings.pace.value_or(plan.pace)).run;
+    if (run->migration_hash != migration.hash) RefuseOtherFile(*run, migration.hash);
+  } else {
+    if (run->state == "paused" || run->state == "failed") {
+      checkpoints::MoveRun(session, run->run, WorkingState(*run), "carried on", "resume");
+    }
+    if (settings.workers || settings.pace) {
+      checkpoints::SetRun(session, run->run, settings.workers, settings.pace);
+    }
+  }
+  return Carry(where_, run->run, settings, on_progress, pause_requested_);
+}
+
+RunResult Engine::Resume(std::int64_t run, const RunSettings& settings, const OnProgress& on_progress) {
+  const auto session = OpenControl(where_);
+  const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
+  checkpoints::LoadPlan(*session, row.plan_hash);  // Refuses another version's plan before anything moves.
+  if (checkpoints::IsFinal(row.state)) {
+    return DoneAlready(*session, row);
+  }
+  if (row.state == "paused" || row.state == "failed") {
+    checkpoints::MoveRun(*session, run, WorkingState(row), "resumed", "resume");
+  }
+  if (settings.workers || settings.pace) {
+    checkpoints::SetRun(*session, run, settings.workers, settings.pace);
+  }
+  if (checkpoints::LiveWorkers(*session, run, 0) > 0) {
+    RunResult result = DoneAlready(*session, checkpoints::LoadRun(*session, run));
+    result.already_done = false;
+    return result;
+  }
+  return Carry(where_, run, settings, on_progress, pause_requested_);
+}
+
+RunResult Engine::Work(std::int64_t run, const RunSettings& settings, const OnProgress& on_progress) {
+  const auto session = OpenControl(where_);
+  const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
+  if (checkpoints::IsFinal(row.state)) return DoneAlready(*session, row);
+  return Carry(where_, run, settings, on_progress, pause_requested_);
+}
+
+RunResult Engine::Revert(std::int64_t run, const RevertSettings& settings,
+                         const OnProgress& on_progress) {
+  const auto session = OpenControl(where_);
+  const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
+  const schema::Plan plan = checkpoints::LoadPlan(*session, row.plan_hash);
+  if (row.state == "reverted") return DoneAlready(*session, row);
+  if (row.state == "running" || row.state == "verifying") {
+    db::FailInput(fmt::format("Run {0} is {1}. Pause it with `pawl pause {0}` first. Nothing was changed.",
+                              run, row.state));
+  }
+  for (const schema::Step& step : plan.steps) {
+    if (step.backfill && step.backfill->undo == schema::UndoKind::kNone) {
+      db::FailInput(fmt::format("Step {} ({}) was run with undo=none; it cannot be taken back. Nothing was "
+                                "changed.",
+                                step.number, step.title));
+    }
+  }
+  checkpoints::MoveRun(*session, run, "reverting", "revert asked for", "revert", ToText(settings));
+  RunSettings run_settings;
+  run_settings.workers = settings.workers;
+  return Carry(where_, run, run_settings, on_progress, pause_requested_);
+}
+
+RevertPreview Engine::PreviewRevert(std::int64_t run, const RevertSettings& settings) {
+  const auto session = OpenControl(where_);
+  const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
+  const schema::Plan plan = checkpoints::LoadPlan(*session, row.plan_hash);
+  session->Execute(db::SettingsSql(SettingsOf(plan)));
+  RevertPreview preview;
+  for (const schema::Step& step : plan.steps) {
+    if (!step.backfill || step.backfill->undo == schema::UndoKind::kNone) continue;
+    const schema::Backfill& backfill = *step.backfill;
+    const std::string table = backfill.target.schema + "." + backfill.target.name;
+    std::int64_t above = -1;
+    while (true) {
+      const auto batches = session->Query(
+          R"sql(SELECT l.batch_id, l.rows, l.range_lo, l.range_hi, l.residue_lo, l.residue_hi FROM pawl.ledger AS l
+                 WHERE l.run_id = $1::bigint AND l.step = $2::integer AND l.kind = 'change' AND l.rows > 0
+                   AND l.batch_id > $3::bigint
+                   AND NOT EXISTS (SELECT FROM pawl.ledger AS r WHERE r.reverts = l.batch_id)
+                 ORDER BY l.batch_id LIMIT 500)sql",
+          {std::to_string(run), std::to_string(step.number), std::to_string(above)});
+      if (batches.rows.empty()) break;
+      for (const db::Row& batch : batches.rows) {
+        above = db::ToInt(batch[0]);
+        const bool wanted = settings.batches.empty() ||
+                            std::find(settings.batches.begin(), settings.batches.end(), above) !=
+                                settings.batches.end();
+        if (!wanted) continue;
+        ++preview.batches;
+        preview.rows += db::ToInt(batch[1]);
+        if (backfill.undo == schema::UndoKind::kImplicit) continue;
+        schema::Slice slice;
+        if (batch[2]) slice.range.lo = schema::PositionFrom(*batch[2]);
+        slice.range.hi = schema::PositionFrom(db::ToText(batch[3]));
+        slice.residue_lo = db::ToInt(batch[4]);
+        slice.residue_hi = db::ToInt(batch[5]);
+        const schema::Rendered query =
+            schema::RenderRevertPreview(backfill, slice, above, {run, step.number, 0, 0, 0, 0});
+        for (const db::Row& conflict : session->Query(query.sql, query.parameters).rows) {
+          ++preview.conflicts;
+          if (preview.keys.size() < 100) {
+            preview.keys.push_back(fmt::format(
+                "{} ({}): {}", table, schema::Display(schema::PositionFrom(db::ToText(conflict[0]))),
+                db::ToText(conflict[1])));
+          }
+        }
+      }
+    }
+    if (backfill.undo != schema::UndoKind::kImplicit) continue;
+    for (const db::Row& conflict : session->Query(schema::RenderImplicitConflicts(backfill)).rows) {
+      ++preview.conflicts;
+      if (preview.keys.size() < 100) {
+        preview.keys.push_back(fmt::format("{} ({}): the row holds another value than the migration wrote",
+                                           table, db::ToText(conflict[0])));
+      }
+    }
+  }
+  return preview;
+}
+
+VerifyReport Engine::Verify(std::int64_t run, bool accept_changed) {
+  const auto session = OpenControl(where_);
+  const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
+  const schema::Plan plan = checkpoints::LoadPlan(*session, row.plan_hash);
+  if (row.state == "reverted" || row.state == "reverting" || row.state == "running") {
+    db::FailInput(fmt::format("Run {} is {}; only what it has finished can be proved. Nothing was changed.",
+                              run, row.state));
+  }
+  return VerifyRun(*session, where_, SettingsOf(plan), plan, run, accept_changed,
+                   [this] { return pause_requested_.load(); });
+}
+
+void Engine::Pause(std::int64_t run) {
+  const auto session = OpenControl(where_);
+  checkpoints::MoveRun(*session, run, "paused", "paused by command", "pause");
+}
+
+void Engine::Abort(std::int64_t run) {
+  const auto session = OpenControl(where_);
+  const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
+  const schema::Plan plan = checkpoints::LoadPlan(*session, row.plan_hash);
+  checkpoints::MoveRun(*session, run, "aborted", "aborted by command", "abort");
+  // A sync trigger must not outlive the run that would have removed it.
+  for (const schema::Step& step : plan.steps) {
+    if (step.kind != schema::StepKind::kSyncOn || step.inverse.empty()) continue;
+    const auto state = session->Query(
+        "SELECT state FROM pawl.step WHERE run_id = $1::bigint AND step = $2::integer",
+        {std::to_string(run), std::to_string(step.number)});
+    if (db::ToText(state.rows.at(0)[0]) != "done") continue;
+    RunDdl(
+        *session, step.table, step.inverse,
+        [&] {
+          session->Query("UPDATE pawl.step SET state = 'reverted' WHERE run_id = $1::bigint AND step = "
+                         "$2::integer",
+                         {std::to_string(run), std::to_string(step.number)});
+        },
+        [](const std::string&) { return true; });
+  }
+}
+
+void Engine::Set(std::int64_t run, std::optional<int> workers, std::optional<std::int64_t> pace) {
+  if ((workers && (*workers < 0 || *workers > 64)) || (pace && *pace < 0)) {
+    db::FailInput("workers is a number from 0 to 64, pace a number of rows a second from 0 (unlimited).");
+  }
+  const auto session = OpenControl(where_);
+  checkpoints::SetRun(*session, run, workers, pace);
+}
+
+}  // namespace pawl::engine

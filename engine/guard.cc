@@ -1,0 +1,60 @@
+#include "engine/guard.h"
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "db/error.h"
+
+namespace pawl::engine {
+namespace {
+
+namespace json = boost::json;
+
+std::string Get(const json::object& node, const char* name) {
+  const json::value* value = node.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+}
+
+// PostgreSQL numbers repeated aliases within one statement: orders, orders_1, …
+bool SameAlias(const std::string& found, const std::string& alias) {
+  return found == alias || found.starts_with(alias + "_");
+}
+
+bool Unbounded(const json::object& node, const std::string& name, const std::string& alias) {
+  const std::string type = Get(node, "Node Type");
+  if (Get(node, "Relation Name") == name && SameAlias(Get(node, "Alias"), alias)) {
+    if (type == "Seq Scan") return true;
+    if ((type == "Index Scan" || type == "Index Only Scan") && !node.contains("Index Cond")) {
+      return true;
+    }
+  }
+  if (const json::value* children = node.if_contains("Plans")) {
+    for (const json::value& child : children->as_array()) {
+      if (Unbounded(child.as_object(), name, alias)) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+bool ScansWholeTable(const std::string& explain_json, const std::string& name,
+                     const std::string& alias) {
+  const json::value plan = json::parse(explain_json);
+  return Unbounded(plan.as_array().at(0).as_object().at("Plan").as_object(), name, alias);
+}
+
+void CheckPlan(db::Pipeline& pipeline, const schema::Backfill& backfill, const db::Call& call) {
+  const db::Result explained =
+      pipeline.Run({{"EXPLAIN (FORMAT JSON) " + call.sql, call.parameters}})[0];
+  if (!ScansWholeTable(db::ToText(explained.rows.at(0).at(0)), backfill.walked.name, backfill.alias)) {
+    return;
+  }
+  throw db::Error(
+      db::Action::kStop,
+      fmt::format("PostgreSQL would scan all of {}.{} for every batch. Check that the index {} exists "
+                  "and is valid, run ANALYZE on the table, and resume.",
+                  backfill.walked.schema, backfill.walked.name, backfill.key_index));
+}
+
+}  // namespace pawl::engine

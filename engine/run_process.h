@@ -1,0 +1,117 @@
+// One process at work on one run. Every process runs the same loop; whoever holds the run's advisory lock is
+// the coordinator and alone moves it from step to step. The others lend their workers to the step under way,
+// and one of them becomes coordinator when the lock falls free.
+//
+//   coordinator: for each step  ddl -> done                       every process: work on the spans of the
+//                               backfill: cut spans, work, sweep -> done           running backfill
+//                then           verify -> sync off -> completed
+//
+// Owned and called by one thread; workers are threads of its pool.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "checkpoints/run_store.h"
+#include "checkpoints/span_store.h"
+#include "db/pipeline.h"
+#include "db/session.h"
+#include "engine/engine.h"
+#include "engine/pace.h"
+#include "engine/progress_meter.h"
+#include "engine/worker_pool.h"
+
+namespace pawl::engine {
+
+// What a revert was asked to do, as stored with the run.
+std::string ToText(const RevertSettings& settings);
+RevertSettings RevertSettingsFrom(const std::string& text);
+
+class RunProcess {
+ public:
+  // `pause_requested` outlives the process.
+  RunProcess(const db::ConnectionString& where, std::int64_t run, const RunSettings& settings,
+             OnProgress on_progress, std::atomic<bool>& pause_requested);
+  ~RunProcess();
+
+  // Works until the run is finished, failed, paused by this process, or aborted.
+  RunResult Execute();
+
+ private:
+  class EventLoop;
+  enum class Verdict { kDone, kInterrupted };
+
+  void Connect();
+  void Attempt();
+  bool BecomeCoordinator();
+  void AssistOnce();
+
+  void GoForward();
+  Verdict RunStep(const schema::Step& step);
+  Verdict RunSimpleStep(const schema::Step& step, const std::string& sql, const std::string& new_state);
+  Verdict RunBackfill(const schema::Step& step);
+  Verdict RunRound(const schema::Step& step, int round);
+  Verdict VerifyAll();
+
+  void GoBack();
+  Verdict RevertStep(const schema::Step& step, const RevertSettings& settings);
+  Verdict RevertByLedger(const schema::Step& step, const RevertSettings& settings);
+  Verdict RevertByWalking(const schema::Step& step, const RevertSettings& settings);
+  void ListImplicitConflicts(const schema::Step& step);
+
+  Verdict WorkOn(const schema::Step& step, const checkpoints::Round& round, TaskSource& tasks,
+                 const schema::Backfill& backfill);
+  bool Tick(WorkerPool* pool);
+  void Steer(WorkerPool* pool);
+  void Absorb(WorkerPool& pool);
+  void Tell();
+  void CountRows();
+  bool Working() const;
+  db::SessionSettings Settings() const;
+  std::string StepState(int step);
+  void SetStepState(int step, const std::string& state);
+  std::int64_t RowsChanged(int step, int round);
+  std::int64_t ConflictsLeft();
+  void AddTime();
+  RunResult Result();
+
+  db::ConnectionString where_;
+  std::int64_t run_id_;
+  RunSettings settings_;
+  OnProgress on_progress_;
+  std::atomic<bool>& pause_requested_;
+
+  std::unique_ptr<db::Session> session_;
+  std::unique_ptr<EventLoop> events_;
+  std::int64_t worker_ = 0;
+  bool coordinator_ = false;
+
+  checkpoints::RunRow run_;
+  schema::Plan plan_;
+  Pace pace_;
+  ProgressMeter meter_;
+  Progress progress_;
+  std::optional<VerifyReport> verification_;
+  std::chrono::steady_clock::time_point looked_at_{};
+  std::chrono::steady_clock::time_point beat_at_{};
+  std::chrono::steady_clock::time_point counted_at_{};
+  std::chrono::steady_clock::time_point time_from_{};
+  std::string wal_from_;
+  std::int64_t others_ = 0;
+  int workers_set_ = 0;
+};
+
+// Proves every backfill of a run and stores the report. Also used by `pawl verify`.
+VerifyReport VerifyRun(db::Session& session, const db::ConnectionString& where,
+                       const db::SessionSettings& settings, const schema::Plan& plan,
+                       std::int64_t run, bool accept_changed, const std::function<bool()>& stopped);
+
+db::SessionSettings SettingsOf(const schema::Plan& plan);
+
+// Bytes of all undo tables of the run.
+std::int64_t UndoBytes(db::Session& session, std::int64_t run);
+
+}  // namespace pawl::engine

@@ -1,0 +1,292 @@
+#include "engine/worker.h"
+
+#include <algorithm>
+#include <random>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "db/fault.h"
+#include "db/log.h"
+#include "schema/render.h"
+
+namespace pawl::engine {
+namespace {
+
+using std::chrono::milliseconds;
+
+// With pauses of up to a second: about three minutes of collisions on one batch before giving up.
+constexpr int kRetriesMax = 200;
+// After so many collisions in a row a smaller batch has better odds.
+constexpr int kRetriesBeforeHalving = 5;
+constexpr std::chrono::minutes kReconnectFor{3};
+
+void SleepWithJitter(milliseconds about) {
+  thread_local std::minstd_rand random(std::random_device{}());
+  std::uniform_real_distribution<double> factor(0.5, 1.5);
+  std::this_thread::sleep_for(std::chrono::duration_cast<milliseconds>(about * factor(random)));
+}
+
+}  // namespace
+
+Worker::Worker(const WorkOrder& order, std::function<bool()> may_work,
+               std::function<void(const BatchReport&)> report)
+    : order_(order),
+      may_work_(std::move(may_work)),
+      report_(std::move(report)),
+      sizer_(order.limits, order.row_bytes) {}
+
+void Worker::Connect() {
+  pipeline_ = std::make_unique<db::Pipeline>(order_.where, "worker", order_.settings);
+  // Asynchronous commit: cursor, data, undo and ledger are lost or kept together, so a crash of the
+  // server costs repeated work, never rows. The end of a step commits synchronously.
+  // Sequential scans of the target are refused anyway; this keeps small tables on their index.
+  pipeline_->Execute("SET synchronous_commit = off; SET enable_seqscan = off");
+  if (order_.system_identifier.empty()) return;
+  const db::Result found =
+      pipeline_->Execute("SELECT system_identifier, pg_is_in_recovery() FROM pg_control_system()");
+  if (db::ToText(found.rows[0][0]) != order_.system_identifier || db::ToBool(found.rows[0][1])) {
+    throw db::Error(db::Action::kStop,
+                    fmt::format("The server behind {} is not the one this run began on, or is a "
+                                "replica now. Nothing was written to it. Point --database at the "
+                                "primary and resume.",
+                                order_.where.Display()));
+  }
+}
+
+void Worker::Run() {
+  while (may_work_()) {
+    try {
+      if (!pipeline_) Connect();
+      if (lease_) {  // Left by a broken connection: whether its last batch has committed, the cursor says.
+        lease_ = checkpoints::ReclaimSpan(*pipeline_, *lease_, order_.worker);
+        if (lease_) WorkSpan();
+        continue;
+      }
+      if (!WorkOneSpan()) return;
+    } catch (const db::Error& error) {
+      task_.reset();
+      if (error.action() != db::Action::kReconnect) throw;
+      Reconnect(error);
+    }
+  }
+  if (pipeline_ && lease_) checkpoints::ReleaseSpan(*pipeline_, *lease_);
+}
+
+// Returns false when the round has no span left for anyone.
+bool Worker::WorkOneSpan() {
+  lease_ = checkpoints::ClaimSpan(*pipeline_, order_.round, order_.worker);
+  if (lease_) {
+    WorkSpan();
+    return true;
+  }
+  if (order_.tasks->Split(*pipeline_)) return true;
+  const db::Result left = pipeline_->Run({{
+      "SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round = "
+      "$3::integer AND NOT done",
+      {std::to_string(order_.round.run), std::to_string(order_.round.step),
+       std::to_string(order_.round.round)}}})[0];
+  if (db::ToInt(left.rows[0][0]) == 0) return false;
+  // The others are at the last spans; one of them may still die and leave its span to us.
+  std::this_thread::sleep_for(milliseconds(50));
+  return true;
+}
+
+void Worker::WorkSpan() {
+  task_ = order_.tasks->Open(*pipeline_, *lease_, order_.worker);
+  while (true) {
+    if (!may_work_()) {
+      checkpoints::ReleaseSpan(*pipeline_, *lease_);
+      break;
+    }
+    std::optional<Batch> batch = task_->Next(sizer_.rows(), sizer_.narrowing());
+    if (!batch) {
+      checkpoints::FinishSpan(*pipeline_, *lease_);
+      break;
+    }
+    if (!WaitForPace(batch->rows_visited)) continue;
+    const bool last = batch->done;
+    if (!RunBatch(*batch)) {
+      if (!lease_) break;
+      continue;
+    }
+    if (last) break;
+  }
+  task_.reset();
+  lease_.reset();
+}
+
+// Returns false where the batch did not commit; the lease is gone then, or the batch is to be cut anew.
+bool Worker::RunBatch(Batch batch) {
+  PAWL_FAULT("before_batch");
+  std::vector<db::Call> calls;
+  calls.push_back({batch.repeatable_read ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN", {}});
+  calls.push_back(checkpoints::Fence(*lease_, batch.new_cursor, batch.done, batch.rows_visited));
+  for (db::Call& call : batch.calls) calls.push_back(std::move(call));
+  calls.push_back({"COMMIT", {}});
+  const auto began = std::chrono::steady_clock::now();
+  std::vector<db::Result> results;
+  try {
+    results = pipeline_->Run(calls);
+    PAWL_FAULT("after_commit");
+  } catch (const db::Error& error) {
+    Settle(error, batch);
+    return false;
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - began);
+  results.erase(results.begin(), results.begin() + 2);
+  results.pop_back();
+  task_->Committed(results);
+  lease_->cursor = batch.new_cursor;
+  ++lease_->seq;
+  retries_ = 0;
+  const db::Row& ledger = results[0].rows.at(0);
+  report_({db::ToInt(ledger[0]), db::ToInt(ledger[1]), batch.rows_visited, sizer_.rows(), took,
+           task_->hot_share()});
+  sizer_.Report(took);
+  return true;
+}
+
+// Decides what a failed batch means. Returns where the batch may be tried again (cut anew), throws
+// where it may not; resets the lease where the span belongs to another worker now.
+void Worker::Settle(const db::Error& error, const Batch&) {
+  const std::string message = error.what();
+  db::Log(db::LogLevel::kWarning, "batch failed",
+          {{"sqlstate", error.sqlstate()}, {"message", message}});
+  if (message.find(checkpoints::kLostLease) != std::string::npos) {
+    if (!FindEndAgain()) lease_.reset();
+    return;
+  }
+  if (message.find(schema::kDisagree) != std::string::npos) {
+    throw db::Error(
+        db::Action::kStop,
+        fmt::format("A batch of {} matched other rows than it changed (up to key {}). Either FROM joins "
+                    "a row several times, or a trigger suppresses changes. Nothing of the batch was kept. "
+                    "Make FROM match each row once, or use undo=none.",
+                    order_.table, task_->KeyText()));
+  }
+  if (message.find(schema::kConflict) != std::string::npos) {
+    throw db::Error(db::Action::kRefused,
+                    fmt::format("The application has changed rows of {} since batch {} changed them; "
+                                "the revert stopped before that batch. See them with `pawl revert {} "
+                                "--validate-only`, then choose --on-conflict skip (leave them alone) or "
+                                "force (overwrite them).",
+                                order_.table, task_->KeyText(), order_.round.run),
+                    "PAWLC");
+  }
+  switch (error.action()) {
+    case db::Action::kRetryBatch:
+      RetryLater(error);
+      return;
+    case db::Action::kSplit:
+      if (sizer_.Halve()) return;
+      throw db::Error(db::Action::kStop,
+                      fmt::format("A single row of {} (key {}) takes longer than {} s to change: {}. "
+                                  "Everything before it is kept.",
+                                  order_.table, task_->KeyText(), checkpoints::kBatchTimeoutSeconds,
+                                  message));
+    case db::Action::kBadData:
+      if (sizer_.Narrow()) return;
+      SetAside(error);
+      return;
+    default:
+      throw error;
+  }
+}
+
+void Worker::RetryLater(const db::Error& error) {
+  if (++retries_ > kRetriesMax) {
+    throw db::Error(db::Action::kStop,
+                    fmt::format("A batch of {} (up to key {}) collided with other sessions {} times: {}. "
+                                "Look for long transactions on these rows, then resume.",
+                                order_.table, task_->KeyText(), retries_, error.what()),
+                    error.sqlstate());
+  }
+  if (retries_ % kRetriesBeforeHalving == 0) sizer_.Halve();
+  SleepWithJitter(std::min(milliseconds(1'000), milliseconds(2) * (1 << std::min(retries_, 9))));
+}
+
+// The lease may still be ours with a nearer end, because another worker took the span's tail.
+bool Worker::FindEndAgain() {
+  const auto now = checkpoints::ReloadLease(*pipeline_, *lease_);
+  if (!now || now->cursor != lease_->cursor || now->end_key == lease_->end_key) return false;
+  lease_->end_key = now->end_key;
+  task_->MoveEnd(now->end_key);
+  return true;
+}
+
+// One row refuses the change. It goes to the quarantine, in the transaction that moves the cursor past
+// it; beyond the number the migration allows, the run stops and names it.
+void Worker::SetAside(const db::Error& error) {
+  const std::string key = task_->KeyText();
+  const std::string name = fmt::format("{} (key {})", order_.table, key);
+  Batch skip = task_->Skip();
+  const std::string run = std::to_string(order_.round.run);
+  std::vector<db::Call> calls;
+  calls.push_back({"BEGIN", {}});
+  calls.push_back(checkpoints::Fence(*lease_, skip.new_cursor, skip.done, skip.rows_visited));
+  calls.push_back(skip.calls[0]);
+  // The run's row lock makes the count exact among workers that meet bad rows at the same moment.
+  calls.push_back({"SELECT run_id FROM pawl.run WHERE run_id = $1::bigint FOR UPDATE", {run}});
+  calls.push_back({
+      R"sql(WITH seen AS (SELECT count(*) AS n FROM pawl.quarantine WHERE run_id = $1::bigint AND step = $2::integer)
+INSERT INTO pawl.quarantine (run_id, step, span_id, key, sqlstate, error)
+SELECT $1::bigint, $2::integer, $3::bigint, $4, $5,
+       CASE WHEN seen.n < $7::bigint THEN $6 ELSE ('pawl: quarantine full ' || seen.n)::bigint::text END
+  FROM seen)sql",
+      {run, std::to_string(order_.round.step), std::to_string(lease_->span), key, error.sqlstate(),
+       std::string(error.what()), std::to_string(order_.quarantine_max)}});
+  calls.push_back({"COMMIT", {}});
+  std::vector<db::Result> results;
+  try {
+    results = pipeline_->Run(calls);
+  } catch (const db::Error& refused) {
+    if (std::string(refused.what()).find("pawl: quarantine full") == std::string::npos) throw;
+    throw db::Error(db::Action::kStop,
+                    fmt::format("{} refuses the change: {}. All other rows before it are done and kept. "
+                                "Mend the row and resume, or allow rows to be set aside with "
+                                "`-- pawl: quarantine=N` (it is {}).",
+                                name, error.what(), order_.quarantine_max),
+                    error.sqlstate());
+  }
+  db::Log(db::LogLevel::kWarning, "row set aside", {{"key", key}, {"error", error.what()}});
+  task_->Committed({results[2]});
+  lease_->cursor = skip.new_cursor;
+  ++lease_->seq;
+  sizer_.Widen();
+  if (skip.done) lease_.reset();
+}
+
+// The connection broke. The lease is kept: with it, the outcome of the last batch can be found out.
+void Worker::Reconnect(const db::Error& cause) {
+  pipeline_.reset();
+  db::Log(db::LogLevel::kWarning, "connection lost", {{"message", cause.what()}});
+  const auto until = std::chrono::steady_clock::now() + kReconnectFor;
+  milliseconds pause{50};
+  while (may_work_()) {
+    SleepWithJitter(pause);
+    pause = std::min(milliseconds(1'000), pause * 2);
+    try {
+      Connect();
+      return;
+    } catch (const db::Error& error) {
+      pipeline_.reset();
+      if (error.action() != db::Action::kReconnect) throw;
+      if (std::chrono::steady_clock::now() > until) throw;
+    }
+  }
+}
+
+// Returns false where the work was called off while waiting.
+bool Worker::WaitForPace(std::int64_t rows) {
+  const auto begin = order_.pace->Book(rows, std::chrono::steady_clock::now());
+  while (std::chrono::steady_clock::now() < begin) {
+    if (!may_work_()) return false;
+    const auto left = begin - std::chrono::steady_clock::now();
+    std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, milliseconds(20)));
+  }
+  return true;
+}
+
+}  // namespace pawl::engine

@@ -1,0 +1,86 @@
+// One worker thread: leases a span, works through it batch by batch, gives it back.
+//
+//   lease a span ──> next batch ──> [fence · change · ledger · COMMIT] ──> next batch … ──> another span
+//                      ^                        |
+//                      |   retry, split, narrow |   lost lease: drop the span
+//                      +------------------------+   connection gone: lease it again, read the cursor
+//
+// Failures are sorted by db::Action; what none of these settles ends the pool.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "batching/batch_sizer.h"
+#include "checkpoints/span_store.h"
+#include "db/connection_string.h"
+#include "db/error.h"
+#include "db/pipeline.h"
+#include "engine/pace.h"
+#include "engine/span_task.h"
+
+namespace pawl::engine {
+
+// What every worker of a pool shares. All of it outlives the workers.
+struct WorkOrder {
+  db::ConnectionString where;
+  db::SessionSettings settings;
+  checkpoints::Round round;
+  std::int64_t worker = 0;  // The process's row in pawl.worker.
+  batching::BatchLimits limits;
+  std::int64_t row_bytes = 0;
+  std::int64_t quarantine_max = 0;
+  std::string table;        // For messages: "public.orders".
+  std::string system_identifier;
+  TaskSource* tasks = nullptr;
+  Pace* pace = nullptr;
+};
+
+// A finished batch, on its way from a worker to the coordinator.
+struct BatchReport {
+  std::int64_t batch = 0;
+  std::int64_t rows = 0;
+  std::int64_t rows_visited = 0;
+  std::int64_t rows_target = 0;
+  std::chrono::microseconds duration{0};
+  double hot_share = -1;
+};
+
+class Worker {
+ public:
+  // `may_work` says whether to begin another batch; `report` takes each finished one. Both are called
+  // from this worker's thread.
+  Worker(const WorkOrder& order, std::function<bool()> may_work,
+         std::function<void(const BatchReport&)> report);
+
+  // Works until may_work says no or no span of the round is left. Throws db::Error when it cannot go on;
+  // everything committed stays.
+  void Run();
+
+ private:
+  bool WorkOneSpan();
+  void WorkSpan();
+  bool RunBatch(Batch batch);
+  void Settle(const db::Error& error, const Batch& batch);
+  void SetAside(const db::Error& error);
+  void RetryLater(const db::Error& error);
+  bool FindEndAgain();
+  void Connect();
+  void Reconnect(const db::Error& cause);
+  bool WaitForPace(std::int64_t rows);
+
+  const WorkOrder& order_;
+  std::function<bool()> may_work_;
+  std::function<void(const BatchReport&)> report_;
+  std::unique_ptr<db::Pipeline> pipeline_;
+  batching::BatchSizer sizer_;
+  std::optional<checkpoints::SpanLease> lease_;
+  std::unique_ptr<SpanTask> task_;
+  int retries_ = 0;
+};
+
+}  // namespace pawl::engine

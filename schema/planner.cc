@@ -1,0 +1,244 @@
+// A migration as a whole: the server, the schema changes, and the plan around the steps.
+#include "schema/planner.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "db/error.h"
+#include "db/quote.h"
+#include "schema/backfill_planner.h"
+#include "schema/schema_view.h"
+
+namespace pawl::schema {
+namespace {
+
+using db::QuoteName;
+
+constexpr int kServerVersionMin = 130000;
+
+void CheckServer(db::Session& session) {
+  const int version = session.server_version();
+  if (version < kServerVersionMin) {
+    db::FailInput(fmt::format("The server is PostgreSQL {}, and Pawl needs 13 or later. Nothing "
+                              "was changed. Upgrade the server.",
+                              version / 10000));
+  }
+  const db::Row row = session
+                          .Query("SELECT pg_catalog.pg_is_in_recovery(), "
+                                 "pg_catalog.current_setting('default_transaction_read_only')")
+                          .rows.at(0);
+  if (db::ToBool(row[0])) {
+    db::FailInput("The server is a replica and cannot be written to. Nothing was changed. Give the "
+                  "address of the primary.");
+  }
+  if (db::ToText(row[1]) == "on") {
+    db::FailInput("Transactions of this role or database are read-only "
+                  "(default_transaction_read_only is on). Nothing was changed. Set it to off for "
+                  "the role that runs Pawl.");
+  }
+}
+
+std::string SystemIdentifier(db::Session& session) {
+  const db::Result allowed = session.Query(
+      "SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')");
+  if (!db::ToBool(allowed.rows.at(0)[0])) return {};
+  return db::ToText(
+      session.Query("SELECT system_identifier FROM pg_catalog.pg_control_system()").rows.at(0)[0]);
+}
+
+// With "$user" resolved, so that it means the same for whoever runs the plan.
+std::string SearchPath(db::Session& session) {
+  return session
+      .Query("SELECT pg_catalog.string_agg(pg_catalog.quote_ident(name), ', ' ORDER BY position) "
+             "FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS "
+             "path(name, position)")
+      .rows.at(0)[0]
+      .value_or("pg_catalog");
+}
+
+// Of the options that hold for the whole file, the largest that a statement gives.
+std::int64_t FileOption(const MigrationFile& migration, const std::string& name) {
+  std::int64_t value = 0;
+  for (const Statement& statement : migration.statements) {
+    const auto found = statement.options.find(name);
+    if (found == statement.options.end()) continue;
+    value = std::max<std::int64_t>(value, std::stoll(found->second));
+  }
+  return value;
+}
+
+// Thread safety: none. Lives for one statement.
+class DdlPlanner {
+ public:
+  DdlPlanner(Planning& planning, const Statement& statement)
+      : planning_(planning), statement_(statement), place_(planning.PlaceOf(statement)) {}
+
+  void Plan() {
+    step_.kind = StepKind::kDdl;
+    step_.line = statement_.line;
+    step_.sql = statement_.text;
+    step_.inverse = statement_.inverse;
+    step_.lock = "ACCESS EXCLUSIVE, milliseconds; retried with a short lock time-out";
+    step_.why = "It changes the catalogue only and touches no row.";
+    switch (statement_.kind) {
+      case StatementKind::kAddColumn:
+        PlanAddColumn();
+        break;
+      case StatementKind::kCreateTable:
+        PlanCreateTable();
+        break;
+      default:
+        PlanOther();
+    }
+    step_.number = static_cast<int>(planning_.steps.size()) + 1;
+    planning_.steps.push_back(std::move(step_));
+  }
+
+ private:
+  void PlanAddColumn() {
+    const TableShape table = planning_.schema.Require(place_, statement_.target);
+    CheckOwner(table);
+    step_.table = table.name;
+    step_.title = fmt::format("add column {} {} to {}", statement_.column, statement_.type,
+                              Readable(table.name));
+    if (planning_.schema.AddColumn(place_, statement_)) {
+      step_.created_column = statement_.column;
+    } else {
+      NothingToDo("The column is there already, with the same type");
+    }
+  }
+
+  void PlanCreateTable() {
+    step_.table = {statement_.target.schema.empty() ? planning_.schema.current_schema()
+                                                    : statement_.target.schema,
+                   statement_.target.name};
+    step_.title = fmt::format("create table {}", Readable(step_.table));
+    step_.lock = "none on tables that exist";
+    if (!planning_.schema.CreateTable(place_, statement_, step_.notes)) {
+      NothingToDo("The table is there already");
+    }
+  }
+
+  void PlanOther() {
+    step_.title = FirstWords(statement_.text);
+    if (!statement_.column.empty()) return PlanColumnDefault();
+    const bool has_target = !statement_.target.name.empty();
+    step_.table = statement_.target;
+    if (has_target && statement_.if_not_exists &&
+        FindRelation(planning_.session, statement_.target)) {
+      NothingToDo("It is there already");
+    }
+    if (has_target || statement_.inverse.find("DROP SCHEMA") != 0) return;
+    const std::string prefix = "DROP SCHEMA IF EXISTS ";
+    const std::string name = Unquoted(statement_.inverse.substr(prefix.size()));
+    if (!planning_.schema.CreateSchema(name)) return;
+    if (!statement_.if_not_exists) {
+      FailAt(place_, fmt::format("schema \"{}\" exists already", name),
+             "Write CREATE SCHEMA IF NOT EXISTS if that is the one meant.");
+    }
+    NothingToDo("The schema is there already");
+  }
+
+  // ALTER COLUMN … SET DEFAULT, DROP DEFAULT: taken back by the default that is there now.
+  void PlanColumnDefault() {
+    const TableShape table = planning_.schema.Require(place_, statement_.target);
+    CheckOwner(table);
+    step_.table = table.name;
+    const TableColumn* column = table.Find(statement_.column);
+    if (column == nullptr) {
+      FailAt(place_,
+             fmt::format("column \"{}\" of table {} does not exist", statement_.column,
+                         Readable(table.name)),
+             "Check its name.");
+    }
+    const db::Result old = planning_.session.Query(
+        R"(
+SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+  FROM pg_catalog.pg_attrdef d
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+ WHERE d.adrelid = $1::pg_catalog.oid AND a.attname = $2)",
+        {std::to_string(table.oid), statement_.column});
+    const std::string value = old.rows.empty() || !old.rows[0][0]
+                                  ? "DROP DEFAULT"
+                                  : "SET DEFAULT " + *old.rows[0][0];
+    step_.inverse = fmt::format("ALTER TABLE {} ALTER COLUMN {} {}",
+                                QuoteName(table.name.schema, table.name.name),
+                                QuoteName(statement_.column), value);
+  }
+
+  void CheckOwner(const TableShape& table) const {
+    if (table.is_owner) return;
+    FailAt(place_, fmt::format("only the owner of {} may change its columns", Readable(table.name)),
+           "Connect as the owner, or as a member of the owner's role.");
+  }
+
+  void NothingToDo(const std::string& reason) {
+    step_.notes.push_back(reason + ": the statement does nothing, and reverting leaves it alone.");
+    step_.inverse.clear();
+  }
+
+  static std::string FirstWords(const std::string& sql) {
+    constexpr std::size_t kLengthMax = 70;
+    std::string line = sql.substr(0, sql.find('\n'));
+    if (line.size() <= kLengthMax) return line;
+    line.resize(line.find_last_of(' ', kLengthMax));
+    return line + " …";
+  }
+
+  static std::string Unquoted(const std::string& quoted) {
+    std::string name;
+    for (std::size_t i = 1; i + 1 < quoted.size(); ++i) {
+      if (quoted[i] == '"') ++i;
+      name.push_back(quoted[i]);
+    }
+    return name;
+  }
+
+  Planning& planning_;
+  const Statement& statement_;
+  const Place place_;
+  Step step_;
+};
+
+bool IsBackfill(const Statement& statement) {
+  return statement.kind == StatementKind::kUpdate || statement.kind == StatementKind::kDelete ||
+         statement.kind == StatementKind::kInsertSelect;
+}
+
+}  // namespace
+
+Plan MakePlan(db::Session& session, const MigrationFile& migration) {
+  CheckServer(session);
+  const db::Transaction transaction(session, true, true);
+  session.Execute("SET LOCAL statement_timeout = '30s'");
+  Plan plan;
+  plan.migration = migration.name;
+  plan.migration_hash = migration.hash;
+  plan.server_version = session.server_version();
+  plan.system_identifier = SystemIdentifier(session);
+  plan.search_path = SearchPath(session);
+  const db::Row row = session
+                          .Query("SELECT pg_catalog.current_database(), "
+                                 "pg_catalog.current_setting('TimeZone')")
+                          .rows.at(0);
+  plan.database = db::ToText(row[0]);
+  plan.time_zone = db::ToText(row[1]);
+  plan.workers = FileOption(migration, "workers");
+  plan.pace = FileOption(migration, "pace");
+  SchemaView schema(session);
+  Planning planning{session, migration, schema, plan.search_path, plan.time_zone, {}};
+  for (const Statement& statement : migration.statements) {
+    CheckRefusals(planning.PlaceOf(statement), statement);
+    if (IsBackfill(statement)) {
+      PlanBackfill(planning, statement);
+    } else {
+      DdlPlanner(planning, statement).Plan();
+    }
+  }
+  plan.steps = std::move(planning.steps);
+  plan.hash = HashOf(plan);
+  return plan;
+}
+
+}  // namespace pawl::schema

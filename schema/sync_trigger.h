@@ -1,0 +1,34 @@
+// The trigger that gives rows which the application writes during a backfill the same values as the
+// backfill would: a BEFORE ROW trigger that computes the same expressions from NEW.
+//
+// Rendering only. Thread safety: all functions.
+#pragma once
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "schema/statement.h"
+
+namespace pawl::schema {
+
+struct SyncTrigger {
+  std::string suffix;  // Makes the names unique: "<12 hex of the migration's hash>_<step>".
+  TableName table;
+  std::string alias;   // By which the expressions know the row.
+  std::vector<std::pair<std::string, std::string>> assigned;  // Column and expression.
+  std::string base_where;          // Empty: every row.
+  std::set<std::string> columns_read;  // Of the table, by expressions and condition.
+  // Not empty: the function runs with these, because names in it are looked up by the search path.
+  // It costs on every call, so it is left out where all names are PostgreSQL's own.
+  std::string search_path;
+  std::string time_zone;
+};
+
+// Two statements: CREATE FUNCTION and CREATE TRIGGER. The trigger sorts late by its name, so that it
+// sees what the application's own triggers have made of the row.
+std::string RenderSyncOn(const SyncTrigger& trigger);
+std::string RenderSyncOff(const SyncTrigger& trigger);
+
+}  // namespace pawl::schema

@@ -1,0 +1,312 @@
+#include "verify/backfill_check.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "db/error.h"
+#include "verify/check_sql.h"
+#include "verify/chunk_feed.h"
+#include "verify/derivable.h"
+#include "verify/insert_check.h"
+
+namespace pawl::verify {
+namespace {
+
+using schema::StatementKind;
+using schema::UndoKind;
+
+enum class Weight { kNothing, kVerified, kChangedSince, kDifference, kUnlessAccepted, kNoted };
+
+struct Meaning {
+  Weight weight;
+  const char* what;  // The sentence of a difference, or the end of a note.
+};
+
+// The verdicts of check_sql.h.
+const std::map<std::string_view, Meaning> kMeanings = {
+    {"verified", {Weight::kVerified, ""}},
+    {"outside", {Weight::kNothing, ""}},
+    {"newer", {Weight::kChangedSince, ""}},
+    {"later", {Weight::kNoted, "written again by a later batch of the run."}},
+    {"quarantine", {Weight::kNoted, "in quarantine, set aside by the step."}},
+    {"changed", {Weight::kUnlessAccepted, "The row was changed after its batch."}},
+    {"gone", {Weight::kUnlessAccepted, "The row was deleted after its batch."}},
+    {"again", {Weight::kUnlessAccepted, "The row was deleted, but one with its key is there again."}},
+    {"wrong", {Weight::kDifference, "The row does not hold what its batch should have left."}},
+    {"missed",
+     {Weight::kDifference,
+      "The row matches the WHERE clause and was there when its batch ran, but was not changed."}},
+    {"disagrees",
+     {Weight::kDifference,
+      "What its batch wrote is not what the statement gives for the row as it was."}},
+};
+
+class StepChecker {
+ public:
+  StepChecker(const db::ConnectionString& where, const db::SessionSettings& settings,
+              const schema::Backfill& backfill, std::int64_t run, int step,
+              const CheckOptions& options)
+      : where_(where),
+        settings_(settings),
+        backfill_(backfill),
+        run_(run),
+        step_(step),
+        options_(options),
+        sql_(backfill, run, step),
+        findings_(options.differences_max),
+        session_(where, "verify", settings),
+        feed_(session_, backfill, run, step, findings_) {}
+
+  StepCheck Check();
+
+ private:
+  void CountLedger();
+  void LookForRecords();
+  void CheckInserts();
+  void CheckRows();
+  void Work();
+  std::optional<Chunk> NextChunk();
+  void CheckChunk(db::Session& session, const Chunk& chunk);
+  void CheckEqual(db::Session& session, const RowChunk& rows);
+  void CheckRecords(db::Session& session, const std::string& batch_ids);
+  void CheckRecordCounts(db::Session& session, const std::string& batch_ids);
+  void Tally(db::Session& session, const std::string& verdicts);
+  void Weigh(const std::string& verdict, std::int64_t rows, std::string& differing);
+  void Report(const std::string& where, const std::string& what);
+
+  bool is_insert() const { return backfill_.kind == StatementKind::kInsertSelect; }
+  bool is_delete() const { return backfill_.kind == StatementKind::kDelete; }
+
+  const db::ConnectionString& where_;
+  const db::SessionSettings& settings_;
+  const schema::Backfill& backfill_;
+  std::int64_t run_;
+  int step_;
+  const CheckOptions& options_;
+  CheckSql sql_;
+  StepFindings findings_;
+
+  bool has_records_ = false;
+  bool derive_ = false;
+  std::atomic<bool> may_verify_none_ = false;  // There is a reason, and a note.
+  std::int64_t rows_counted_ = 0;
+
+  std::mutex mutex_;  // Guards what follows.
+  db::Session session_;
+  ChunkFeed feed_;
+  std::exception_ptr failure_;
+};
+
+void StepChecker::Report(const std::string& where, const std::string& what) {
+  findings_.AddDifferences(1);
+  findings_.AddFinding(where, what);
+}
+
+StepCheck StepChecker::Check() {
+  CountLedger();
+  LookForRecords();
+  if (is_insert()) {
+    CheckInserts();
+  } else {
+    CheckRows();
+  }
+  StepCheck check = findings_.Take();
+  check.rows_counted = rows_counted_;
+  if (rows_counted_ > 0 && check.rows_verified + check.rows_changed_since == 0 &&
+      check.differences_count == 0 && !may_verify_none_) {
+    check.differences.push_back(
+        {fmt::format("step {}", step_),
+         fmt::format("Verified no row though the ledger counts {}.", rows_counted_)});
+    ++check.differences_count;
+  }
+  return check;
+}
+
+void StepChecker::CountLedger() {
+  const db::Result found = session_.Query(fmt::format(
+      R"sql(SELECT coalesce(sum(l.rows) FILTER (WHERE r.reverts IS NULL), 0), count(r.reverts)
+FROM pawl.ledger AS l
+LEFT JOIN (SELECT DISTINCT reverts FROM pawl.ledger WHERE reverts IS NOT NULL) AS r
+  ON r.reverts = l.batch_id
+WHERE l.run_id = {} AND l.step = {} AND l.kind = 'change')sql",
+      run_, step_));
+  rows_counted_ = db::ToInt(found.rows.at(0)[0]);
+  const std::int64_t taken_back = db::ToInt(found.rows[0][1]);
+  if (taken_back > 0) findings_.AddNote(fmt::format("{} batches were taken back.", taken_back));
+}
+
+void StepChecker::LookForRecords() {
+  if (backfill_.undo != UndoKind::kImage) {
+    if (is_insert() || is_delete()) {
+      may_verify_none_ = true;
+      findings_.AddNote("The step keeps no undo records: which rows it changed cannot be looked at.");
+    }
+    return;
+  }
+  const db::Result found =
+      session_.Query(fmt::format("SELECT to_regclass('{}') IS NOT NULL", sql_.undo_table()));
+  has_records_ = db::ToBool(found.rows.at(0)[0]);
+  if (!has_records_ && rows_counted_ > 0) {
+    Report(sql_.undo_table(), "The table of the step's undo records does not exist.");
+  }
+  if (!has_records_ || backfill_.kind != StatementKind::kUpdate || backfill_.re_evaluable) return;
+  const std::string why_not = WhyNotDerivable(session_, backfill_, sql_.StatementText());
+  derive_ = why_not.empty();
+  if (!derive_) {
+    findings_.AddNote(fmt::format("What the step wrote was not computed again, because {}; it was "
+                                  "compared with the undo records.", why_not));
+  }
+}
+
+// ---- INSERT … SELECT ----
+
+void StepChecker::CheckInserts() {
+  InsertCheck inserts(where_, settings_, sql_, findings_, options_.accept_changed);
+  const bool in_pieces = backfill_.order == schema::Order::kKey ||
+                         backfill_.order == schema::Order::kKeyStrides;
+  RowChunk all;
+  std::string all_batches;
+  while (const std::optional<Chunk> chunk = NextChunk()) {
+    if (!chunk->batch_ids.empty() && has_records_) CheckRecordCounts(session_, chunk->batch_ids);
+    if (chunk->is_tail) {
+      inserts.LookBehind(*chunk->rows);
+    } else if (in_pieces && chunk->rows) {
+      if (has_records_) inserts.Compare(*chunk->rows, chunk->batch_ids);
+    } else {
+      // A row of the source may lie in other blocks now than when its batch ran.
+      if (chunk->rows) all = {{}, {}, chunk->rows->covers, chunk->rows->rest_snapshot};
+      if (!chunk->batch_ids.empty()) all_batches += (all_batches.empty() ? "" : ",") + chunk->batch_ids;
+    }
+  }
+  if (!in_pieces && has_records_) inserts.Compare(all, all_batches);
+}
+
+// ---- UPDATE, DELETE ----
+
+void StepChecker::CheckRows() {
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < options_.threads; ++i) threads.emplace_back([this] { Work(); });
+  threads.clear();
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void StepChecker::Work() {
+  try {
+    db::Session session(where_, "verify", settings_);
+    while (const std::optional<Chunk> chunk = NextChunk()) CheckChunk(session, *chunk);
+  } catch (...) {
+    const std::scoped_lock lock(mutex_);
+    if (!failure_) failure_ = std::current_exception();
+  }
+}
+
+std::optional<Chunk> StepChecker::NextChunk() {
+  const std::scoped_lock lock(mutex_);
+  if (failure_) return std::nullopt;
+  if (options_.stopped()) {
+    throw db::Error(db::Action::kStop,
+                    fmt::format("The verification of step {} was stopped before its end, so there is "
+                                "no verdict. Verify it again.", step_));
+  }
+  return feed_.Next();
+}
+
+void StepChecker::CheckChunk(db::Session& session, const Chunk& chunk) {
+  const db::Transaction transaction(session, true, true);
+  if (has_records_ && !chunk.batch_ids.empty()) CheckRecords(session, chunk.batch_ids);
+  if (!chunk.rows) return;
+  if (backfill_.re_evaluable && !chunk.is_tail) {
+    CheckEqual(session, *chunk.rows);
+    return;
+  }
+  // Where written values are kept, those tell what was changed since.
+  const bool with_newer = backfill_.undo != UndoKind::kImage || is_delete();
+  Tally(session, sql_.RowsLeft(*chunk.rows, with_newer && !chunk.is_tail));
+  if (backfill_.kind == StatementKind::kUpdate && backfill_.undo != UndoKind::kImage &&
+      !chunk.is_tail) {
+    findings_.AddNote("The statement does not give the same again and no values were kept: rows were "
+                      "verified to be written by the run, not what they hold.");
+    Tally(session, sql_.RowsWritten(*chunk.rows));
+  }
+}
+
+// Nearly always all rows are equal, and one count is all there is to do.
+void StepChecker::CheckEqual(db::Session& session, const RowChunk& rows) {
+  const db::Result counts = session.Query(sql_.CountEqual(rows));
+  const std::int64_t in_scope = db::ToInt(counts.rows.at(0)[0]);
+  const std::int64_t equal = db::ToInt(counts.rows[0][1]);
+  findings_.AddVerified(equal);
+  if (equal != in_scope) Tally(session, sql_.UnequalRows(rows));
+}
+
+void StepChecker::CheckRecords(db::Session& session, const std::string& batch_ids) {
+  CheckRecordCounts(session, batch_ids);
+  if (is_delete()) {
+    Tally(session, sql_.DeleteRecords(batch_ids));
+  } else if (!backfill_.re_evaluable) {
+    Tally(session, sql_.UpdateRecords(batch_ids, derive_));
+  }
+}
+
+void StepChecker::CheckRecordCounts(db::Session& session, const std::string& batch_ids) {
+  for (const db::Row& row : session.Query(sql_.RecordCounts(batch_ids)).rows) {
+    Report("batch " + db::ToText(row[0]),
+           fmt::format("The batch changed {} rows by the ledger, but has undo records of {}.",
+                       db::ToText(row[1]), db::ToText(row[2])));
+  }
+}
+
+void StepChecker::Tally(db::Session& session, const std::string& verdicts) {
+  std::string differing;
+  for (const db::Row& row : session.Query(CheckSql::CountOf(verdicts)).rows) {
+    Weigh(db::ToText(row[0]), db::ToInt(row[1]), differing);
+  }
+  const std::int64_t room = findings_.room();
+  if (differing.empty() || room <= 0) return;
+  for (const db::Row& row : session.Query(CheckSql::ListOf(verdicts, differing, room)).rows) {
+    findings_.AddFinding(db::ToText(row[0]), kMeanings.at(db::ToText(row[1])).what);
+  }
+}
+
+// Appends the verdict to `differing` where its rows are differences.
+void StepChecker::Weigh(const std::string& verdict, std::int64_t rows, std::string& differing) {
+  const Meaning& meaning = kMeanings.at(verdict);
+  Weight weight = meaning.weight;
+  if (weight == Weight::kUnlessAccepted) {
+    weight = options_.accept_changed ? Weight::kChangedSince : Weight::kDifference;
+  }
+  switch (weight) {
+    case Weight::kVerified: findings_.AddVerified(rows); break;
+    case Weight::kChangedSince: findings_.AddChangedSince(rows); break;
+    case Weight::kNoted:
+      findings_.AddNoted(rows, meaning.what);
+      may_verify_none_ = true;
+      break;
+    case Weight::kDifference:
+      findings_.AddDifferences(rows);
+      differing += fmt::format("{}'{}'", differing.empty() ? "" : ", ", verdict);
+      break;
+    case Weight::kNothing:
+    case Weight::kUnlessAccepted: break;
+  }
+}
+
+}  // namespace
+
+StepCheck CheckBackfill(const db::ConnectionString& where, const db::SessionSettings& settings,
+                        const schema::Backfill& backfill, std::int64_t run, int step,
+                        const CheckOptions& options) {
+  PAWL_CHECK(options.threads > 0);
+  return StepChecker(where, settings, backfill, run, step, options).Check();
+}
+
+}  // namespace pawl::verify
