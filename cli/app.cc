@@ -5,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -46,9 +47,10 @@ std::string ChosenCommand(const CLI::App& app) {
 
 int ExitUsage(const CLI::App& app, const CLI::ParseError& error, const Output& output) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help
-  if (app.get_subcommands().empty() && !app.remaining().empty()) {
-    output.Fail(fmt::format("There is no command \"{}\". See `pawl --help`.", app.remaining().front()),
-                kBadInput);
+  const std::vector<std::string> left = app.remaining();
+  if (app.get_subcommands().empty() && !left.empty()) {
+    const char* kind = left.front().starts_with('-') ? "option" : "command";
+    output.Fail(fmt::format("There is no {} \"{}\". See `pawl --help`.", kind, left.front()), kBadInput);
     return kBadInput;
   }
   std::string sentence = error.what();

@@ -12,7 +12,10 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
-constexpr const char* kRead = "SELECT * FROM orders WHERE id = $1";
+// Not SELECT *: a prepared one fails when the table gains a column ("cached plan must not change
+// result type"), whoever adds it.
+constexpr const char* kRead =
+    "SELECT customer_id, status, total, address, updated_at FROM orders WHERE id = $1";
 constexpr const char* kUpdate =
     "UPDATE orders SET total = total + 1, updated_at = now() WHERE id = $1";
 constexpr const char* kInsert =
@@ -70,14 +73,20 @@ void AppTraffic::Work(const db::ConnectionString& where, int thread, nanoseconds
       connection.Run({{StatementFor(dice(random)), {std::to_string(any_row(random))}}});
       Note(MillisecondsSince(begin));
     }
-  } catch (const db::Error&) {
-    errors_.fetch_add(1);  // The demo says so; its story goes on.
+  } catch (const db::Error& error) {  // The demo says so; its story goes on.
+    const std::lock_guard lock(mutex_);
+    if (first_error_.empty()) first_error_ = error.what();
   }
 }
 
 void AppTraffic::Note(double time_ms) {
   const std::lock_guard lock(mutex_);
   times_ms_.push_back(time_ms);
+}
+
+std::string AppTraffic::first_error() {
+  const std::lock_guard lock(mutex_);
+  return first_error_;
 }
 
 Latency AppTraffic::TakeLatency() {

@@ -25,7 +25,7 @@ struct Latency {
 // Of unsorted times in milliseconds; all zero where there are none.
 Latency LatencyOf(std::vector<double> times_ms);
 
-// Thread safety: TakeLatency from any thread. The threads end with it.
+// Thread safety: all methods. The threads end with it.
 class AppTraffic {
  public:
   // Starts `threads` threads that send `statements_per_second` together to the table of
@@ -39,7 +39,8 @@ class AppTraffic {
   // Returns what was felt since the last call, and begins anew.
   Latency TakeLatency();
 
-  std::int64_t errors() const { return errors_.load(); }
+  // Of the first thread that had to give up; empty where none had.
+  std::string first_error();
 
  private:
   void Work(const db::ConnectionString& where, int thread, std::chrono::nanoseconds interval);
@@ -47,9 +48,9 @@ class AppTraffic {
 
   std::int64_t rows_;
   std::atomic<bool> stop_{false};
-  std::atomic<std::int64_t> errors_{0};
   std::mutex mutex_;
-  std::vector<double> times_ms_;  // Guarded by mutex_.
+  std::vector<double> times_ms_;  // Guarded by mutex_, as is the next one.
+  std::string first_error_;
   std::vector<std::thread> threads_;
 };
 

@@ -222,8 +222,14 @@ void Story::Count() {
 void Story::Revert() {
   Heading("Take it back");
   traffic_->TakeLatency();
-  Expect(Command({"revert", std::to_string(run_), "--on-conflict", "skip"}) == kDone,
-         "the revert was not complete");
+  const std::string run = std::to_string(run_);
+  // Since the sync trigger went, the application has changed totals: rows that no longer hold what
+  // the migration wrote. A plain revert would stop at them.
+  const int preview = Command({"revert", run, "--validate-only"});
+  Expect(preview == kDone || preview == kConflicts, "the preview failed");
+  cli::Tell("Conflicts are rows that the application has changed since. Pawl leaves such rows alone "
+            "unless told otherwise.");
+  Expect(Command({"revert", run, "--on-conflict", "force"}) == kDone, "the revert was not complete");
   Feel("during the revert");
   const bool column_left =
       db::ToBool(session_
@@ -258,7 +264,8 @@ void Story::Close() {
                           Grouped(static_cast<std::int64_t>(felt.latency.statements)),
                           felt.latency.p50_ms, felt.latency.p99_ms, felt.latency.max_ms));
   }
-  Expect(traffic_->errors() == 0, "the application saw an error");
+  const std::string error = traffic_->first_error();
+  Expect(error.empty(), "the application saw an error: " + error);
   traffic_.reset();
   if (options_.keep) {
     cli::Tell(fmt::format("\nKept: {}. Start it again with: scripts/postgres start {}",

@@ -13,6 +13,7 @@ namespace pawl::cli {
 namespace {
 
 constexpr std::size_t kBarColumnsMax = 30;
+constexpr std::size_t kPlainColumnsMax = 1'000;
 constexpr std::size_t kBarColumnsMin = 5;  // Anything shorter says less than the percentage.
 
 std::string RowsText(const engine::Progress& progress) {
@@ -33,7 +34,7 @@ std::string EtaText(const engine::Progress& progress) {
 
 std::string StepText(const engine::Progress& progress) {
   if (progress.step <= 0) return progress.state;
-  return fmt::format("step {} of {}: {}", progress.step, progress.steps, progress.step_title);
+  return fmt::format("step {} of {}", progress.step, progress.steps);
 }
 
 std::string Bar(double fraction, std::size_t columns, bool utf8) {
@@ -57,24 +58,28 @@ std::string Joined(const std::vector<std::string>& parts, std::string_view separ
 std::vector<std::string> WorkParts(const engine::Progress& progress) {
   return {progress.workers > 0 ? Counted(progress.workers, "worker") : "",
           progress.batch_rows > 0 ? "batches of " + Grouped(progress.batch_rows) : "",
-          progress.hot_share >= 0 ? fmt::format("HOT {:.0f} %", progress.hot_share * 100) : "",
-          progress.note};
+          progress.hot_share >= 0 ? fmt::format("HOT {:.0f} %", progress.hot_share * 100) : ""};
 }
 
 }  // namespace
 
 std::array<std::string, 2> LiveLines(const engine::Progress& progress, const TerminalShape& shape) {
   const std::size_t columns = shape.columns > 1 ? shape.columns - 1 : 1;  // The last one may wrap.
-  const std::string words = Joined({PaddedLeft(Percent(progress.fraction), 7), RowsText(progress),
-                                    RateText(progress, "/s"), EtaText(progress)},
-                                   "  ");
-  const std::size_t taken = DisplayWidth(words) + 1;
+  const auto words = [&](const std::string& rows) {
+    return Joined({PaddedLeft(Percent(progress.fraction), 7), rows, RateText(progress, "/s"),
+                   EtaText(progress)},
+                  "  ");
+  };
+  std::string first = words(RowsText(progress));
+  if (DisplayWidth(first) > columns) first = words(Grouped(progress.rows_done));
+  const std::size_t taken = DisplayWidth(first) + 1;
   const std::size_t bar = std::min(columns > taken ? columns - taken : 0, kBarColumnsMax);
-  const std::string first =
-      bar < kBarColumnsMin ? words : Bar(progress.fraction, bar, shape.utf8) + " " + words;
+  if (bar >= kBarColumnsMin) first = Bar(progress.fraction, bar, shape.utf8) + " " + first;
 
-  std::vector<std::string> parts = {StepText(progress)};
+  // Why it waits is what the reader wants to know most; what is cut off is at the end.
+  std::vector<std::string> parts = {StepText(progress), progress.note};
   for (std::string& part : WorkParts(progress)) parts.push_back(std::move(part));
+  parts.push_back(progress.step_title);
   return {Fitted(first, columns), Fitted(Joined(parts, shape.utf8 ? " · " : " | "), columns)};
 }
 
@@ -82,8 +87,10 @@ std::string PlainLine(const engine::Progress& progress) {
   std::vector<std::string> parts = {Percent(progress.fraction), RowsText(progress),
                                     RateText(progress, " rows/s"), EtaText(progress)};
   for (std::string& part : WorkParts(progress)) parts.push_back(std::move(part));
-  const std::string step = StepText(progress);
-  return Fitted(Joined({step, Joined(parts, ", ")}, step.empty() ? "" : ": "), 1'000);
+  parts.push_back(progress.note);
+  const std::string line =
+      Joined({Joined({StepText(progress), progress.step_title}, ", "), Joined(parts, ", ")}, ": ");
+  return Fitted(line, kPlainColumnsMax);
 }
 
 }  // namespace pawl::cli

@@ -19,7 +19,7 @@ struct TerminalShape {
 // Two lines, neither of which wraps:
 //
 //     ██████████░░░░░░░░░░░░  42.3 %  423,000 of about 1,000,000 rows  161,290/s  3 to 4 s left
-//     step 2 of 3: backfill public.orders · 2 workers · batches of 5,000 · HOT 87 % · held: …
+//     step 2 of 3 · held: … · 2 workers · batches of 5,000 · HOT 87 % · backfill public.orders
 std::array<std::string, 2> LiveLines(const engine::Progress& progress, const TerminalShape& shape);
 
 // The same on one line, for logs.

@@ -115,7 +115,7 @@ std::string StateSummary(const engine::RunResult& result) {
 
 std::string RunSummary(const engine::RunResult& result) {
   if (result.verification && !result.verification->passed) return NotRightSummary(result);
-  if (result.already_done) {
+  if (result.already_done && result.state == "completed") {
     return fmt::format("Nothing to do: {} is already done, by run {} ({}). Take it back with: pawl "
                        "revert {}",
                        result.migration, result.run, Rows(result.rows_done), result.run);
@@ -138,13 +138,16 @@ std::string VerifySummary(std::int64_t run, const engine::VerifyReport& report) 
 }
 
 std::string RevertSummary(const engine::RunResult& result, engine::OnConflict on_conflict) {
+  if (result.already_done) {
+    return fmt::format("Nothing to do: run {}{} is already taken back.", result.run, Named(result));
+  }
   if (result.state == "paused" && result.conflicts == 0) {
     return fmt::format("Reverting run {}{} is paused{} {} taken back so far. Carry on with: pawl "
                        "revert {}",
                        result.run, Named(result), Because(result.reason), Rows(result.rows_done),
                        result.run);
   }
-  if (result.state == "failed") {
+  if (result.state == "failed" && result.conflicts == 0) {
     return fmt::format("Reverting run {}{} failed{} {} taken back so far. Carry on with: pawl revert "
                        "{}",
                        result.run, Named(result), Because(result.reason), Rows(result.rows_done),

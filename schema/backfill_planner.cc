@@ -89,7 +89,7 @@ class BackfillPlanner {
  public:
   BackfillPlanner(Planning& planning, const Statement& statement)
       : planning_(planning),
-        session_(planning.session),
+        session_(planning.reading.session()),
         statement_(statement),
         place_(planning.PlaceOf(statement)) {}
 
@@ -497,7 +497,7 @@ class BackfillPlanner {
     CheckReplicaIdentity(walked);
     std::vector<std::string> notes = common_notes_;
     const KeyIndex* key = ChooseKey(walked);
-    const TableSample sample = ReadSample(session_, walked, alias(), key, SampleCondition());
+    const TableSample sample = ReadSample(planning_.reading, walked, alias(), key, SampleCondition());
     Backfill backfill = BackfillOf(walked, key);
     FillEstimates(backfill, walked, sample);
     backfill.self_excluding = IsSelfExcluding(walked);
@@ -653,7 +653,7 @@ SELECT p.pubname
                          if (!conjunct.columns_read.contains(assignment.column)) return true;
                          const TableColumn* column = walked.Find(assignment.column);
                          return assignment.expression && column != nullptr &&
-                                IsStoredUnchanged(session_, *assignment.expression,
+                                IsStoredUnchanged(planning_.reading, *assignment.expression,
                                                   column->column, walked, alias());
                        });
   }
@@ -728,7 +728,7 @@ SELECT p.pubname
     const Statement back = InverseStatement(*inverse);
     std::string error;
     const std::optional<db::Result> result =
-        TryQuery(session_, InverseSql(walked, backfill, back), std::chrono::seconds(20), error);
+        planning_.reading.Try(InverseSql(walked, backfill, back), std::chrono::seconds(20), error);
     if (!result) {
       Fail(fmt::format("the inverse cannot be evaluated: {}", error), "Correct the inverse.");
     }

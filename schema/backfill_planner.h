@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "db/session.h"
 #include "schema/place.h"
 #include "schema/plan.h"
+#include "schema/read_transaction.h"
 #include "schema/schema_view.h"
 #include "schema/statement.h"
 
@@ -15,7 +15,7 @@ namespace pawl::schema {
 
 // What all statements of one planning share.
 struct Planning {
-  db::Session& session;
+  ReadTransaction& reading;
   const MigrationFile& migration;
   SchemaView& schema;
   std::string search_path;

@@ -126,7 +126,7 @@ class DdlPlanner {
     const bool has_target = !statement_.target.name.empty();
     step_.table = statement_.target;
     if (has_target && statement_.if_not_exists &&
-        FindRelation(planning_.session, statement_.target)) {
+        FindRelation(planning_.reading.session(), statement_.target)) {
       NothingToDo("It is there already");
     }
     if (has_target || statement_.inverse.find("DROP SCHEMA") != 0) return;
@@ -152,7 +152,7 @@ class DdlPlanner {
                          Readable(table.name)),
              "Check its name.");
     }
-    const db::Result old = planning_.session.Query(
+    const db::Result old = planning_.reading.session().Query(
         R"(
 SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
   FROM pg_catalog.pg_attrdef d
@@ -210,8 +210,7 @@ bool IsBackfill(const Statement& statement) {
 
 Plan MakePlan(db::Session& session, const MigrationFile& migration) {
   CheckServer(session);
-  const db::Transaction transaction(session, true, true);
-  session.Execute("SET LOCAL statement_timeout = '30s'");
+  ReadTransaction reading(session);
   Plan plan;
   plan.migration = migration.name;
   plan.migration_hash = migration.hash;
@@ -227,7 +226,7 @@ Plan MakePlan(db::Session& session, const MigrationFile& migration) {
   plan.workers = FileOption(migration, "workers");
   plan.pace = FileOption(migration, "pace");
   SchemaView schema(session);
-  Planning planning{session, migration, schema, plan.search_path, plan.time_zone, {}};
+  Planning planning{reading, migration, schema, plan.search_path, plan.time_zone, {}};
   for (const Statement& statement : migration.statements) {
     CheckRefusals(planning.PlaceOf(statement), statement);
     if (IsBackfill(statement)) {

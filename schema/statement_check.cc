@@ -22,6 +22,7 @@ std::string WithoutFullStop(std::string sentence) {
   return sentence;
 }
 
+constexpr std::chrono::seconds kLimit{2};
 constexpr std::string_view kRemedy = "Correct the statement; `pawl plan` checks it again.";
 
 // Runs a check whose failure is the user's.
@@ -32,8 +33,10 @@ db::Result Ask(db::Session& session, const Place& place, const std::string& quer
     if (error.action() == db::Action::kReconnect) throw;
     std::string words = WithoutFullStop(error.what());
     // The user wrote no VALUES; the check did.
-    const std::size_t ours = words.find(" in VALUES");
-    if (ours != std::string::npos) words.replace(ours, 10, " here");
+    for (const std::string_view ours : {" in VALUES", " in FROM clause of their own query level"}) {
+      const std::size_t at = words.find(ours);
+      if (at != std::string::npos) words.replace(at, ours.size(), " here");
+    }
     FailAt(place, words, std::string(kRemedy));
   }
 }
@@ -179,7 +182,7 @@ void CheckOnServer(db::Session& session, const Place& place, const Statement& st
   CheckTypes(session, place, from_list, assigned);
 }
 
-bool IsStoredUnchanged(db::Session& session, const std::string& expression, const Column& column,
+bool IsStoredUnchanged(ReadTransaction& reading, const std::string& expression, const Column& column,
                        const TableShape& table, const std::string& alias) {
   const std::optional<AstValue> tree = ParseExpression(expression);
   if (!tree) return false;
@@ -188,24 +191,23 @@ bool IsStoredUnchanged(db::Session& session, const std::string& expression, cons
         fmt::format("SELECT ({0})::{1} IS NOT DISTINCT FROM ({0})", expression, column.type);
     std::string error;
     const std::optional<db::Result> same =
-        TryQuery(session, query, std::chrono::seconds(2), error);
+        reading.Try(query, kLimit, error);
     return same && db::ToBool(same->rows.at(0)[0]);
   }
   const std::string relation = RelationSql(table, alias);
   std::string error;
-  const std::optional<db::Result> type = TryQuery(
-      session,
+  const std::optional<db::Result> type = reading.Try(
       fmt::format("SELECT pg_catalog.format_type(pg_catalog.pg_typeof((SELECT ({}) FROM {} WHERE "
                   "false))::pg_catalog.oid, NULL)",
                   expression, relation),
-      std::chrono::seconds(2), error);
+      kLimit, error);
   if (!type) return false;
   if (IsWidening(db::ToText(type->rows.at(0)[0]), column.type)) return true;
   // A cast that does nothing leaves no trace in the plan.
   const auto plan_of = [&](const std::string& value) {
-    return TryQuery(session,
-                    fmt::format("EXPLAIN (VERBOSE, COSTS OFF) SELECT {} FROM {}", value, relation),
-                    std::chrono::seconds(2), error);
+    return reading.Try(
+        fmt::format("EXPLAIN (VERBOSE, COSTS OFF) SELECT {} FROM {}", value, relation), kLimit,
+        error);
   };
   const std::optional<db::Result> plain = plan_of("(" + expression + ")");
   const std::optional<db::Result> cast = plan_of("(" + expression + ")::" + column.type);
@@ -231,23 +233,6 @@ SELECT coalesce(pg_catalog.bool_or(p.provolatile = 'v'), true),
     facts.all_built_in = facts.all_built_in && db::ToBool(result.rows.at(0)[1]);
   }
   return facts;
-}
-
-std::optional<db::Result> TryQuery(db::Session& session, const std::string& query,
-                                   std::chrono::milliseconds limit, std::string& error) {
-  session.Execute("SAVEPOINT pawl_try");
-  try {
-    session.Execute(fmt::format("SET LOCAL statement_timeout = {}", limit.count()));
-    db::Result result = session.Query(query);
-    // Rolled back and not released: the setting is to end here.
-    session.Execute("ROLLBACK TO SAVEPOINT pawl_try; RELEASE SAVEPOINT pawl_try");
-    return result;
-  } catch (const db::Error& failure) {
-    if (failure.action() == db::Action::kReconnect) throw;
-    error = WithoutFullStop(failure.what());
-    session.Execute("ROLLBACK TO SAVEPOINT pawl_try; RELEASE SAVEPOINT pawl_try");
-    return std::nullopt;
-  }
 }
 
 }  // namespace pawl::schema

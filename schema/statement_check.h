@@ -2,14 +2,13 @@
 // EXPLAIN plans and does not run; a scan of nothing tells types. Nothing is written or locked.
 #pragma once
 
-#include <chrono>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "db/session.h"
 #include "schema/catalog.h"
 #include "schema/place.h"
+#include "schema/read_transaction.h"
 #include "schema/statement.h"
 
 namespace pawl::schema {
@@ -31,7 +30,7 @@ void CheckOnServer(db::Session& session, const Place& place, const Statement& st
 
 // True where storing the value of `expression` in `column` keeps it as it is: no rounding, no
 // padding. False in doubt.
-bool IsStoredUnchanged(db::Session& session, const std::string& expression, const Column& column,
+bool IsStoredUnchanged(ReadTransaction& reading, const std::string& expression, const Column& column,
                        const TableShape& table, const std::string& alias);
 
 // What the catalogue says about the functions that a statement may be calling.
@@ -40,11 +39,5 @@ struct FunctionFacts {
   bool all_built_in = true;                // All are in pg_catalog.
 };
 FunctionFacts ReadFunctions(db::Session& session, const std::vector<FunctionCall>& calls);
-
-// Runs `query` behind a savepoint and with a time limit, so that it may fail. Returns nullopt with
-// the server's words in `error` where it did. Requires a transaction. Throws db::Error where the
-// connection is gone.
-std::optional<db::Result> TryQuery(db::Session& session, const std::string& query,
-                                   std::chrono::milliseconds limit, std::string& error);
 
 }  // namespace pawl::schema

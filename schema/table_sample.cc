@@ -55,20 +55,20 @@ std::int64_t RowsInTable(const TableShape& table, double rows_sampled, double pe
 
 }  // namespace
 
-TableSample ReadSample(db::Session& session, const TableShape& table, const std::string& alias,
+TableSample ReadSample(ReadTransaction& reading, const TableShape& table, const std::string& alias,
                        const KeyIndex* key, const std::string& condition) {
   TableSample sample;
   if (table.oid == 0 || table.pages == 0) return sample;
   const double percent = std::min(100.0, 100.0 * kPagesSampled / static_cast<double>(table.pages));
   std::optional<db::Result> result;
   if (!condition.empty()) {
-    result = TryQuery(session, SampleSql(table, alias, key, condition, percent), kConditionLimit,
-                      sample.condition_error);
+    result = reading.Try(SampleSql(table, alias, key, condition, percent), kConditionLimit,
+                         sample.condition_error);
     sample.condition_known = result.has_value();
   }
   if (!result) {
     std::string error;
-    result = TryQuery(session, SampleSql(table, alias, key, "", percent), kPlainLimit, error);
+    result = reading.Try(SampleSql(table, alias, key, "", percent), kPlainLimit, error);
     if (!result) {
       db::FailInput(fmt::format("A sample of {} cannot be read: {}. Nothing was changed.",
                                 Readable(table.name), error));

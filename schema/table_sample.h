@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include "db/session.h"
 #include "schema/catalog.h"
+#include "schema/read_transaction.h"
 
 namespace pawl::schema {
 
@@ -21,9 +21,9 @@ struct TableSample {
 };
 
 // Reads about 300 pages of `table`, or all of a smaller one. `condition` is a boolean expression
-// over `alias`, or empty. Requires a transaction. Throws db::Error where even the plain rows cannot
+// over `alias`, or empty. Throws db::Error where even the plain rows cannot
 // be read.
-TableSample ReadSample(db::Session& session, const TableShape& table, const std::string& alias,
+TableSample ReadSample(ReadTransaction& reading, const TableShape& table, const std::string& alias,
                        const KeyIndex* key, const std::string& condition);
 
 }  // namespace pawl::schema

@@ -43,7 +43,7 @@ std::string WhyNotDerivable(db::Session& session, const schema::Backfill& backfi
   const auto is_known = [](const schema::ChangedColumn& changed) {
     return changed.expression.has_value();
   };
-  if (!std::ranges::all_of(backfill.changed, is_known)) return {
+  if (!std::ranges::all_of(backfill.changed, is_known)) {
     return "a column is assigned without an expression of its own";
   }
   schema::MigrationFile parsed;

@@ -321,6 +321,43 @@ UPDATE pawl.ledger SET range_lo = CASE WHEN batch_id > 1 THEN '["(' || batch_id 
   ExpectPassed(Check(), kRows);
 }
 
+TEST_F(BackfillCheckPgTest, CompositeKeysCompareInTheirOwnOrderAndAreNamedWhole) {
+  PlanReEvaluable();
+  database_.Exec(R"sql(
+ALTER TABLE orders DROP CONSTRAINT orders_pkey, ADD code text COLLATE "C" NOT NULL DEFAULT 'a';
+ALTER TABLE orders ADD PRIMARY KEY (code, id);
+INSERT INTO orders SELECT i, 1, NULL, '', 'B' FROM generate_series(1, 10) AS i;
+UPDATE pawl.span SET begin_key = NULL, end_key = '["a","1000"]' WHERE span_id = 1;
+DELETE FROM pawl.span WHERE span_id = 2;)sql");
+  database_.Exec(R"sql(
+WITH rows AS (UPDATE orders SET cents = round(total * 100) WHERE id <> 7 OR code = 'a' RETURNING 1)
+INSERT INTO pawl.ledger (batch_id, run_id, step, round, span_id, seq, kind, range_lo, range_hi,
+                         residue_lo, residue_hi, rows, duration_us)
+SELECT 1, 1, 1, 1, 1, 1, 'change', NULL, '["a","1000"]', 0, 1, count(*), 1 FROM rows)sql");
+  plan_.key = {Typed("code", "text"), Typed("id", "bigint")};
+  ExpectOne(Check(), "(B, 7)", kMissed);
+}
+
+TEST_F(BackfillCheckPgTest, StridesAreChecked) {
+  PlanReEvaluable();
+  plan_.order = schema::Order::kKeyStrides;
+  plan_.stride = 2;
+  database_.Exec("UPDATE pawl.span SET end_key = '[\"1000\"]' WHERE span_id = 1");
+  database_.Exec("DELETE FROM pawl.span WHERE span_id = 2");
+  for (const std::string residue : {"0", "1"}) {
+    std::string sql = R"sql(
+WITH rows AS (UPDATE orders SET cents = round(total * 100) WHERE id & 1 = $r AND id <> 4 RETURNING 1)
+INSERT INTO pawl.ledger (batch_id, run_id, step, round, span_id, seq, kind, range_lo, range_hi,
+                         residue_lo, residue_hi, rows, duration_us)
+SELECT $r, 1, 1, 1, 1, $r + 1, 'change', NULL, '["1000"]', $r, $r + 1, count(*), 1 FROM rows)sql";
+    Fill(sql, "$r", residue);
+    database_.Exec(sql);
+  }
+  ExpectOne(Check(), "4", kMissed);
+  database_.Exec("DELETE FROM pawl.ledger WHERE batch_id = 1");
+  EXPECT_THAT(Check().differences, Contains(Field(&Finding::key, "span 1")));
+}
+
 // ---- The ledger ----
 
 TEST_F(BackfillCheckPgTest, AMissingBatchIsFound) {
@@ -485,12 +522,15 @@ TEST_F(BackfillCheckPgTest, ARowThatWasNotInsertedIsFound) {
 TEST_F(BackfillCheckPgTest, AWrongInsertedRowIsFound) {
   PlanInsert();
   Run();
+  // All rows of the batch, so that all still belong to its transaction.
   database_.Exec(R"sql(DO $$ BEGIN
-    UPDATE copies SET total = 1 WHERE note = 'n500';
+    UPDATE copies SET total = total + (note = 'n500')::int
+    WHERE id IN (SELECT unnest(k1) FROM pawl.undo_1_1 WHERE batch_id = 5);
     UPDATE pawl.ledger SET xid = pg_current_xact_id() WHERE batch_id = 5;
-    UPDATE copies SET total = total WHERE note <> 'n500';
     END $$)sql");
-  EXPECT_FALSE(Check().passed());
+  EXPECT_THAT(Check(true).differences, ElementsAre(Field(&Finding::key, "(1500.00,n500)")));
+  EXPECT_THAT(Check().differences, ElementsAre(Field(&Finding::key, "(1500.00,n500)"),
+                                               Field(&Finding::key, "(1501.00,n500)")));
 }
 
 TEST_F(BackfillCheckPgTest, RowsOfEitherSideChangedSinceAreNoDifferences) {
