@@ -9,7 +9,7 @@ namespace {
 
 // Fewer sub-ranges than this a window, and a pass would come back to a page before the earlier version
 // is out of every snapshot.
-constexpr std::int64_t kSubRangesMin = 4;
+constexpr std::int64_t kSubRangesMin = 10;
 
 }  // namespace
 

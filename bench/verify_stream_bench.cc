@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -53,6 +54,7 @@ struct Way {
   std::int64_t rows;
   std::function<void()> run;
   std::vector<double> seconds;
+  std::vector<double> cpu_seconds;  // Of this process alone, all threads.
 };
 
 Result Execute(PGconn* connection, const std::string& sql) {
@@ -191,28 +193,46 @@ std::vector<Way> Ways(PGconn* first, PGconn* second, std::int64_t rows) {
     };
   };
   return {
-      {"1 connection: discard", 0, rows, one(Discard), {}},
-      {"  read blocks", 0, rows, one(ReadBlocks), {}},
-      {"  digest, no pipeline", 0, rows, one(DigestInline), {}},
-      {"  digest, pipeline of 1 thread", 0, rows, one(DigestPipeline<1>), {}},
-      {"  digest, pipeline of 2 threads", 0, rows, one(DigestPipeline<2>), {}},
-      {"2 connections, a half each: discard", 5, rows, two(Discard), {}},
-      {"  read blocks", 5, rows, two(ReadBlocks), {}},
-      {"  digest, no pipeline", 5, rows, two(DigestInline), {}},
-      {"  digest, pipelines of 1 thread", 5, rows, two(DigestPipeline<1>), {}},
-      {"  digest, pipelines of 2 threads", 5, rows, two(DigestPipeline<2>), {}},
+      {"1 connection: discard", 0, rows, one(Discard), {}, {}},
+      {"  read blocks", 0, rows, one(ReadBlocks), {}, {}},
+      {"  digest, no pipeline", 0, rows, one(DigestInline), {}, {}},
+      {"  digest, pipeline of 1 thread", 0, rows, one(DigestPipeline<1>), {}, {}},
+      {"  digest, pipeline of 2 threads", 0, rows, one(DigestPipeline<2>), {}, {}},
+      {"2 connections, a half each: discard", 5, rows, two(Discard), {}, {}},
+      {"  read blocks", 5, rows, two(ReadBlocks), {}, {}},
+      {"  digest, no pipeline", 5, rows, two(DigestInline), {}, {}},
+      {"  digest, pipelines of 1 thread", 5, rows, two(DigestPipeline<1>), {}, {}},
+      {"  digest, pipelines of 2 threads", 5, rows, two(DigestPipeline<2>), {}, {}},
       {"2 connections, a side each: discard", 10, 2 * rows,
-       [=] { OnBoth(Discard, first, keyed, second, keyed); }, {}},
-      {"  compare, pipelines of 1 thread", 10, 2 * rows, compare(1), {}},
-      {"  compare, pipelines of 2 threads", 10, 2 * rows, compare(2), {}},
+       [=] { OnBoth(Discard, first, keyed, second, keyed); }, {}, {}},
+      {"  compare, pipelines of 1 thread", 10, 2 * rows, compare(1), {}, {}},
+      {"  compare, pipelines of 2 threads", 10, 2 * rows, compare(2), {}, {}},
   };
 }
 
+double CpuSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
 void Time(Way& way) {
+  const double cpu_begin = CpuSeconds();
   const auto begin = std::chrono::steady_clock::now();
   way.run();
   way.seconds.push_back(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  way.cpu_seconds.push_back(CpuSeconds() - cpu_begin);
+}
+
+// The median of the rounds' own ratios: what else the machine does changes from round to round, and
+// within one round least.
+double RatioToFloor(const Way& way, const Way& floor) {
+  std::vector<double> ratios;
+  for (std::size_t round = 0; round < way.seconds.size(); ++round) {
+    ratios.push_back(floor.seconds[round] / way.seconds[round]);
+  }
+  return Median(ratios);
 }
 
 // The table indents a way below its floor; the JSON says it in words.
@@ -220,17 +240,20 @@ std::string Trimmed(const std::string& name) { return name.substr(name.find_firs
 
 void Report(const std::vector<Way>& ways, const Options& options) {
   std::string json;
-  fmt::print("{:<38}{:>10}{:>10}{:>8}\n", "", "rows/s", "seconds", "ratio");
+  fmt::print("{:<38}{:>10}{:>10}{:>8}{:>16}\n", "", "rows/s", "seconds", "ratio", "client us/row");
   for (const Way& way : ways) {
     const double seconds = Median(way.seconds);
     const double rows_per_second = static_cast<double>(way.rows) / seconds;
-    const double ratio = Median(ways[way.floor].seconds) / seconds;
-    fmt::print("{:<38}{:>10.0f}{:>10.3f}{:>8.3f}\n", way.name, rows_per_second, seconds, ratio);
+    const double ratio = RatioToFloor(way, ways[way.floor]);
+    const double cpu = Median(way.cpu_seconds) / static_cast<double>(way.rows) * 1e6;
+    fmt::print("{:<38}{:>10.0f}{:>10.3f}{:>8.3f}{:>16.3f}\n", way.name, rows_per_second, seconds,
+               ratio, cpu);
     json += fmt::format("{}\n    {{\"way\": \"{}\", \"floor\": \"{}\", "
                         "\"rows_per_second\": {:.0f}, \"seconds\": {:.4f}, \"ratio\": {:.4f}, "
+                        "\"client_cpu_us_per_row\": {:.4f}, "
                         "\"seconds_per_round\": [{:.4f}]}}",
                         json.empty() ? "" : ",", Trimmed(way.name), ways[way.floor].name,
-                        rows_per_second, seconds, ratio, fmt::join(way.seconds, ", "));
+                        rows_per_second, seconds, ratio, cpu, fmt::join(way.seconds, ", "));
   }
   if (options.json_file.empty()) return;
   std::ofstream file(options.json_file);
@@ -248,7 +271,10 @@ void Run(const Options& options) {
   std::vector<Way> ways = Ways(first.get(), second.get(), options.rows);
   for (Way& way : ways) way.run();  // Warm: the cache is not the question.
   for (int round = 0; round < options.rounds; ++round) {
-    for (Way& way : ways) Time(way);
+    // Each round starts elsewhere, so that none is always the one behind the same other.
+    for (std::size_t i = 0; i < ways.size(); ++i) {
+      Time(ways[(i + static_cast<std::size_t>(round)) % ways.size()]);
+    }
   }
   Report(ways, options);
 }

@@ -21,7 +21,7 @@ int Pause(const Arguments& arguments) {
   engine::Engine engine(Prepare(arguments.common));
   engine.Pause(arguments.run);
   output.Say(ResultEvent({{"run", arguments.run}, {"command", "pause"}}, 0));
-  output.Say(fmt::format("Run {0} pauses; running batches finish. Carry on with: pawl resume {0}",
+  output.Say(fmt::format("Run {0} is paused; running batches finish. Carry on with: pawl resume {0}",
                          arguments.run));
   return 0;
 }

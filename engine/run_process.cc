@@ -178,6 +178,7 @@ void RunProcess::Attempt() {
       }
     } catch (const db::Error& error) {
       if (error.action() == db::Action::kReconnect) throw;
+      stopped_by_conflict_ = error.sqlstate() == kConflictState;
       checkpoints::MoveRun(*session_, run_id_, "failed", error.what());
     }
     run_ = checkpoints::LoadRun(*session_, run_id_);
@@ -376,7 +377,7 @@ void RunProcess::Absorb(WorkerPool& pool) {
 void RunProcess::CountRows() {
   counted_at_ = steady_clock::now();
   const std::string run = std::to_string(run_id_);
-  const bool back = run_.state == "reverting";
+  const bool back = !run_.revert_options.empty();
   progress_.rows_done = db::ToInt(
       session_->Query("SELECT coalesce(sum(rows), 0)::bigint FROM pawl.ledger WHERE run_id = $1::bigint AND "
                       "kind = $2",
@@ -601,10 +602,11 @@ void RunProcess::AddTime() {
   const auto now = steady_clock::now();
   const auto wal = session_->Query(
       "SELECT pg_current_wal_insert_lsn(), (pg_current_wal_insert_lsn() - $1::pg_lsn)::bigint", {wal_from_});
+  const std::int64_t spent = std::chrono::duration_cast<milliseconds>(now - time_from_).count();
+  spent_ms_ += spent;
+  spent_wal_bytes_ += db::ToInt(wal.rows[0][1]);
   if (coordinator_) {
-    checkpoints::AddWorkingTime(
-        *session_, run_id_, std::chrono::duration_cast<milliseconds>(now - time_from_).count(),
-        db::ToInt(wal.rows[0][1]));
+    checkpoints::AddWorkingTime(*session_, run_id_, spent, db::ToInt(wal.rows[0][1]));
   }
   time_from_ = now;
   wal_from_ = db::ToText(wal.rows[0][0]);
@@ -625,9 +627,11 @@ RunResult RunProcess::Result() {
           ->Query("SELECT count(*) FROM pawl.quarantine WHERE run_id = $1::bigint",
                   {std::to_string(run_id_)})
           .rows[0][0]);
-  result.conflicts = ConflictsLeft();
-  result.seconds = static_cast<double>(run_.working_ms) / 1000;
-  result.wal_bytes = run_.wal_bytes;
+  result.conflicts = std::max<std::int64_t>(ConflictsLeft(), stopped_by_conflict_ ? 1 : 0);
+  // Forward: of the whole run, over all its processes. Back: of this process, which is the one asked.
+  const bool back = !run_.revert_options.empty();
+  result.seconds = static_cast<double>(back ? spent_ms_ : run_.working_ms) / 1000;
+  result.wal_bytes = back ? spent_wal_bytes_ : run_.wal_bytes;
   result.undo_bytes = UndoBytes(*session_, run_id_);
   result.verification = verification_;
   return result;

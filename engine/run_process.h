@@ -101,6 +101,9 @@ class RunProcess {
   std::chrono::steady_clock::time_point time_from_{};
   std::string wal_from_;
   std::int64_t others_ = 0;
+  std::int64_t spent_ms_ = 0;
+  std::int64_t spent_wal_bytes_ = 0;
+  bool stopped_by_conflict_ = false;
   int workers_set_ = 0;
 };
 

@@ -173,7 +173,7 @@ void Worker::Settle(const db::Error& error, const Batch&) {
                                 "--validate-only`, then choose --on-conflict skip (leave them alone) or "
                                 "force (overwrite them).",
                                 order_.table, task_->KeyText(), order_.round.run),
-                    "PAWLC");
+                    kConflictState);
   }
   switch (error.action()) {
     case db::Action::kRetryBatch:

@@ -40,6 +40,9 @@ struct WorkOrder {
   Pace* pace = nullptr;
 };
 
+// The SQLSTATE, of our own making, of the error that ends a revert at a row changed since.
+inline constexpr const char* kConflictState = "PAWLC";
+
 // A finished batch, on its way from a worker to the coordinator.
 struct BatchReport {
   std::int64_t batch = 0;

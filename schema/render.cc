@@ -19,6 +19,10 @@ std::string Joined(const Texts& texts, std::string_view separator = ", ") {
   return fmt::format("{}", fmt::join(texts, separator));
 }
 
+// A record whose image *= compares byte for byte, whatever its types (1.0 is not 1.00, NULL is NULL). Without
+// the cast it would be a comparison element by element, with each type's own *=.
+std::string Record(const Texts& values) { return fmt::format("ROW({})::record", Joined(values)); }
+
 // Collects parameters while SQL is put together, so that numbers and values cannot drift apart.
 class Binder {
  public:
@@ -324,8 +328,8 @@ SELECT count(*) AS n, {} AS digest, {}, {} FROM (SELECT * FROM changed ORDER BY 
 #else
   sql += "undo AS (SELECT 1)";
 #endif
-  const std::string agree = fmt::format("ROW({}) *= ROW({})", Joined(Of("packed", "k", keys.size())),
-                                        Joined(Of("written", "k", keys.size())));
+  const std::string agree = fmt::format("{} *= {}", Record(Of("packed", "k", keys.size())),
+                                        Record(Of("written", "k", keys.size())));
   const std::string rows = fmt::format(
       "CASE WHEN {} THEN written.n ELSE ('{} ' || packed.n || ' ' || written.n)::bigint END", agree,
       kDisagree);
@@ -550,7 +554,7 @@ std::string UnpackedRow(const std::vector<Column>& columns, std::string_view pre
   for (std::size_t i = 0; i < columns.size(); ++i) {
     items.push_back(Unpacked(columns[i], fmt::format("rec.{}{}", prefix, i + 1)));
   }
-  return fmt::format("ROW({})", Joined(items));
+  return Record(items);
 }
 
 // What a revert does to each record: `records` as CTE text, `conflict` lists (key, reason, forcible),
@@ -564,7 +568,7 @@ struct RevertParts {
 RevertParts UpdateRevert(const Backfill& backfill, std::int64_t batch, const LedgerFacts& facts,
                          bool force, Binder& binder) {
   const std::vector<Column> changed = ChangedColumns(backfill);
-  const std::string current = fmt::format("ROW({})", Joined(Qualified(backfill.alias, changed)));
+  const std::string current = Record(Qualified(backfill.alias, changed));
   const std::string same_key = SameKey(backfill.alias, backfill.key, "rec", "k");
   Texts sets;
   for (std::size_t i = 0; i < changed.size(); ++i) {
@@ -743,7 +747,7 @@ Backfill ImplicitRevert(const Backfill& backfill, bool force) {
   revert.set_clause = Joined(sets);
   revert.where_clause = fmt::format("({})", Joined(held, " OR "));
   if (!force) {
-    revert.where_clause += fmt::format(" AND ROW({}) *= ROW({})", Joined(current), Joined(expected));
+    revert.where_clause += fmt::format(" AND {} *= {}", Record(current), Record(expected));
   }
   revert.base_where.clear();
   revert.undo = UndoKind::kNone;

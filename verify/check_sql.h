@@ -63,8 +63,8 @@ class CheckSql {
   // where this step wrote them; newer ones are left out unless asked for.
   std::string RowsLeft(const RowChunk& chunk, bool with_newer) const;
 
-  // A query of (key, verdict): verified for each row of the chunk that this run's step or a later one
-  // wrote last.
+  // A query of (key, verdict): verified for each row of the chunk that this run's step or a later
+  // one wrote last.
   std::string RowsWritten(const RowChunk& chunk) const;
 
   // A query of (key, verdict): one row per undo record of the batches. With `derive`, what was
@@ -77,9 +77,9 @@ class CheckSql {
 
   // The two sides of INSERT … SELECT as COPY statements of one column, the whole row as text, which
   // is its key: session settings make text exact. And queries of (key, verdict) that explain a
-  // difference: the source's rows, outside (as they were when their batch ran), newer or quarantine,
-  // where `keys`, an SQL array, is not empty only those; the undo records, verified (ours still),
-  // changed, gone.
+  // difference: the source's rows, outside (as they were when their batch ran), newer or
+  // quarantine, where `keys`, an SQL array, is not empty only those; the undo records, verified
+  // (ours still), changed, gone.
   std::string CopySource(const RowChunk& chunk) const;
   std::string CopyTarget(const std::string& batch_ids) const;
   std::string SourceRows(const RowChunk& chunk, const std::string& keys) const;

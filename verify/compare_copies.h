@@ -24,7 +24,7 @@ struct CompareLimits {
   // About 100 bytes and the key's text each: 100 to 200 MB if no row finds its match, which takes
   // two sides in different order.
   std::int64_t rows_held_max = 1'000'000;
-  int threads_per_connection = DefaultThreads();
+  int threads_per_connection = kThreadsDefault;
 };
 
 struct Comparison {

@@ -4,7 +4,6 @@
 #include <oneapi/tbb/task_arena.h>
 
 #include <array>
-#include <thread>
 
 #include "db/error.h"
 
@@ -22,12 +21,6 @@ void HashBlock(HashedBlock& hashed) {
 }
 
 }  // namespace
-
-// Reading a row takes libpq 0.5 us, hashing it 0.05 us, sending it the server 1.4 us: a second
-// thread has little to win, and while it waits for a block it takes a core from the server. On 2
-// cores it costs a tenth of the speed (bench/verify_stream_bench.cc). It gets its chance, not
-// measured yet, where the readers and server processes of two connections leave cores idle.
-int DefaultThreads() { return std::thread::hardware_concurrency() > 4 ? 2 : 1; }
 
 StreamDigest DigestCopy(pg_conn* connection, const std::string& copy_sql, int threads) {
   return StreamRows(connection, copy_sql, threads, {}, HashBlock, [](const HashedBlock&) {});

@@ -23,15 +23,18 @@ struct StreamDigest {
   std::int64_t byte_count = 0;  // Of the rows; the stream's own framing is not counted.
 };
 
-// Returns how many threads a pipeline is best given on this machine, the calling one included. With
-// 1 all stages run on the calling thread.
-int DefaultThreads();
+// Threads of a pipeline, the calling one included; with 1, all stages run on the calling thread.
+// More do not pay where they were measured (2 cores, bench/verify_stream_bench.cc): of a row's
+// time, the server takes 1.4 us, libpq 0.2 and hashing 0.1, and a TBB thread that looks out for the
+// next block burns 0.5 that the server could use. They would pay where one reader is slower than
+// its server.
+constexpr int kThreadsDefault = 1;
 
 // Returns the digest of the rows of `copy_sql`, one COPY … TO STDOUT (FORMAT binary), run on the
 // idle `connection`. Throws db::Error (db/copy_stream.h); the connection is then idle again, or
 // broken. Requires threads > 0.
 StreamDigest DigestCopy(pg_conn* connection, const std::string& copy_sql,
-                        int threads = DefaultThreads());
+                        int threads = kThreadsDefault);
 
 // A row that the hashing stage picked out for the combining stage.
 struct HashedRow {

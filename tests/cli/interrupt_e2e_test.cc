@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <thread>
 
 #include "tests/cli/pawl_process.h"
 
@@ -78,9 +79,29 @@ TEST_F(InterruptE2eTest, PauseAndResumeFromElsewhere) {
   WaitForRows();
   const std::string run = database_.Value("SELECT run_id FROM pawl.run");
   EXPECT_EQ(RunPawl({"pause", run}, database_.url()).exit_code, 0);
+  EXPECT_EQ(database_.Value("SELECT state FROM pawl.run"), "paused");
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // Running batches finish.
+  const std::int64_t rows = RowsChanged();
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_EQ(RowsChanged(), rows);
+  EXPECT_TRUE(process.Running()) << "it waits to be resumed";
+
+  const Finished resumed = RunPawl({"resume", run, "--pace", "0"}, database_.url());
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.both();
+  EXPECT_NE(resumed.out.find("is running"), std::string::npos) << resumed.out;
+  EXPECT_EQ(process.Wait().exit_code, 0);
+  ExpectAllChangedOnce();
+}
+
+TEST_F(InterruptE2eTest, ResumeCarriesOnWhatNobodyIsAt) {
+  PawlProcess process(SlowRun(), database_.url());
+  WaitForRows();
+  const std::string run = database_.Value("SELECT run_id FROM pawl.run");
+  process.Signal(SIGINT);
   EXPECT_EQ(process.Wait().exit_code, 130);
   const Finished resumed = RunPawl({"resume", run, "--pace", "0"}, database_.url());
   EXPECT_EQ(resumed.exit_code, 0) << resumed.both();
+  EXPECT_NE(resumed.out.find("Done and proved"), std::string::npos) << resumed.out;
   ExpectAllChangedOnce();
 }
 

@@ -1,0 +1,75 @@
+#include "batching/stride_watch.h"
+
+#include <gtest/gtest.h>
+
+namespace pawl::batching {
+namespace {
+
+constexpr std::int64_t kWindow = 1'000;
+
+TEST(StrideWatchTest, StridesOnlyWhereWanted) {
+  EXPECT_TRUE(StrideWatch(true).striding());
+  StrideWatch unwanted(false);
+  unwanted.VisitedPlain(1'000'000);
+  EXPECT_FALSE(unwanted.striding());
+}
+
+TEST(StrideWatchTest, TheFirstPassSaysNothing) {
+  StrideWatch watch(true);
+  watch.BeginWindow();
+  EXPECT_FALSE(watch.GiveUp(0, 1'000, 0, kWindow));
+  EXPECT_EQ(watch.hot_share(), -1);
+  EXPECT_TRUE(watch.striding());
+}
+
+TEST(StrideWatchTest, FewRowsSayNothing) {
+  StrideWatch watch(true);
+  watch.BeginWindow();
+  EXPECT_FALSE(watch.GiveUp(1, 299, 0, kWindow));
+  EXPECT_TRUE(watch.GiveUp(1, 1, 0, kWindow));  // Together 300.
+  EXPECT_EQ(watch.hot_share(), 0);
+}
+
+TEST(StrideWatchTest, AWindowStartsItsCountAnew) {
+  StrideWatch watch(true);
+  watch.BeginWindow();
+  EXPECT_FALSE(watch.GiveUp(1, 299, 0, kWindow));
+  watch.BeginWindow();
+  EXPECT_FALSE(watch.GiveUp(1, 299, 0, kWindow));
+}
+
+TEST(StrideWatchTest, ThirtyPercentIsEnough) {
+  StrideWatch watch(true);
+  watch.BeginWindow();
+  EXPECT_FALSE(watch.GiveUp(1, 1'000, 300, kWindow));
+  EXPECT_DOUBLE_EQ(watch.hot_share(), 0.3);
+  EXPECT_TRUE(watch.GiveUp(1, 10, 0, kWindow));
+}
+
+TEST(StrideWatchTest, PausesTwiceAsLongAfterEachFailureUpToThirtyTwoWindows) {
+  StrideWatch watch(true);
+  for (const std::int64_t windows : {4, 8, 16, 32, 32}) {
+    watch.BeginWindow();
+    ASSERT_TRUE(watch.GiveUp(1, 1'000, 0, kWindow));
+    watch.VisitedPlain(windows * kWindow - 1);
+    EXPECT_FALSE(watch.striding()) << windows;
+    watch.VisitedPlain(1);
+    EXPECT_TRUE(watch.striding()) << windows;
+  }
+}
+
+TEST(StrideWatchTest, ASuccessMakesTheNextPauseShortAgain) {
+  StrideWatch watch(true);
+  watch.BeginWindow();
+  ASSERT_TRUE(watch.GiveUp(1, 1'000, 0, kWindow));
+  watch.VisitedPlain(4 * kWindow);
+  watch.BeginWindow();
+  ASSERT_FALSE(watch.GiveUp(1, 1'000, 900, kWindow));
+  watch.BeginWindow();
+  ASSERT_TRUE(watch.GiveUp(1, 1'000, 0, kWindow));
+  watch.VisitedPlain(4 * kWindow);
+  EXPECT_TRUE(watch.striding());
+}
+
+}  // namespace
+}  // namespace pawl::batching
