@@ -75,6 +75,7 @@ schema::Slice SpanWalker::NextInWindow(std::int64_t rows, bool exact) {
   if (cuts_.empty()) CutPass(rows);
   const Cursor& cursor = opened_ ? *opened_ : cursor_;
   schema::Slice slice{{cursor.at, cuts_[cut_]}, cursor.residue_lo, cursor.residue_hi};
+  slice.rows_expected = std::max<std::int64_t>(1, std::min(rows, window_rows_ / kSubRangesMin / backfill_.stride));
   if (exact) {
     if (const auto boundary = keys_.KeyAt(slice, rows)) slice.range.hi = *boundary;
   }

@@ -1,14 +1,14 @@
 #include "cli/app.h"
 
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 #include "cli/commands.h"
 #include "cli/exit_code.h"
@@ -28,9 +28,9 @@ constexpr const char* kFooter =
     "130 interrupted and paused.";
 
 // Each registers one subcommand, in the order in which a newcomer meets them.
-constexpr auto kCommands = {
-    &AddDemo, &AddPlan,   &AddRun,  &AddStatus, &AddPause,      &AddResume,  &AddSet,
-    &AddWorker, &AddVerify, &AddRevert, &AddAbort,  &AddInit, &AddCompletion, &AddVersion};
+constexpr auto kCommands = {&AddDemo,   &AddPlan, &AddRun,        &AddStatus, &AddPause,
+                            &AddResume, &AddSet,  &AddWorker,     &AddVerify, &AddRevert,
+                            &AddAbort,  &AddInit, &AddCompletion, &AddVersion};
 
 // The parser has not got to its flags yet when it fails, so this looks for itself.
 bool AsksForJson(int argc, char** argv) {
@@ -50,7 +50,8 @@ int ExitUsage(const CLI::App& app, const CLI::ParseError& error, const Output& o
   const std::vector<std::string> left = app.remaining();
   if (app.get_subcommands().empty() && !left.empty()) {
     const char* kind = left.front().starts_with('-') ? "option" : "command";
-    output.Fail(fmt::format("There is no {} \"{}\". See `pawl --help`.", kind, left.front()), kBadInput);
+    output.Fail(fmt::format("There is no {} \"{}\". See `pawl --help`.", kind, left.front()),
+                kBadInput);
     return kBadInput;
   }
   std::string sentence = error.what();

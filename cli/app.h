@@ -1,5 +1,5 @@
-// The command line as a whole: finds the command, runs it, and makes an error a sentence and an exit
-// code. The commands are in command_<name>.cc.
+// The command line as a whole: finds the command, runs it, and makes an error a sentence and an
+// exit code. The commands are in command_<name>.cc.
 #pragma once
 
 namespace pawl::cli {

@@ -1,5 +1,5 @@
-// The application of `pawl demo`: threads that read, update and insert orders at a fixed modest rate
-// and note how long each statement took.
+// The application of `pawl demo`: threads that read, update and insert orders at a fixed modest
+// rate and note how long each statement took.
 #pragma once
 
 #include <atomic>

@@ -41,9 +41,8 @@ ChildPawl::ChildPawl(const std::vector<std::string>& arguments, const std::strin
   const int error = posix_spawn(&pid_, "/proc/self/exe", nullptr, nullptr, Pointers(words).data(),
                                 Pointers(environment).data());
   if (error != 0) {
-    throw db::Error(db::Action::kStop,
-                    std::string("Cannot start pawl as a child process: ") + std::strerror(error) +
-                        ". Is /proc mounted?");
+    throw db::Error(db::Action::kStop, std::string("Cannot start pawl as a child process: ") +
+                                           std::strerror(error) + ". Is /proc mounted?");
   }
 }
 

@@ -1,7 +1,7 @@
 // pawl abort RUN: gives a run up. What it has changed stays, and can still be reverted.
-#include <memory>
-
 #include <fmt/format.h>
+
+#include <memory>
 
 #include "cli/commands.h"
 #include "cli/json.h"
@@ -21,9 +21,10 @@ int Abort(const Arguments& arguments) {
   engine::Engine engine(Prepare(arguments.common));
   engine.Abort(arguments.run);
   output.Say(ResultEvent({{"run", arguments.run}, {"command", "abort"}}, 0));
-  output.Say(fmt::format("Run {0} is given up. What it has changed stays; take that back with: pawl "
-                         "revert {0}",
-                         arguments.run));
+  output.Say(
+      fmt::format("Run {0} is given up. What it has changed stays; take that back with: pawl "
+                  "revert {0}",
+                  arguments.run));
   return 0;
 }
 

@@ -1,12 +1,12 @@
-// pawl completion bash: a completion script, made from the commands themselves so that it knows what
-// they know.
+// pawl completion bash: a completion script, made from the commands themselves so that it knows
+// what they know.
 //
 //     source <(pawl completion bash)
-#include <iostream>
-#include <memory>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include <iostream>
+#include <memory>
 
 #include "cli/commands.h"
 
@@ -26,8 +26,8 @@ int PrintBash(const CLI::App& app) {
   std::string cases;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     names.push_back(command->get_name());
-    cases += fmt::format("    {}) words='{}' ;;\n", names.back(),
-                         fmt::join(LongFlags(*command), " "));
+    cases +=
+        fmt::format("    {}) words='{}' ;;\n", names.back(), fmt::join(LongFlags(*command), " "));
   }
   std::cout << fmt::format(R"bash(_pawl() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} words

@@ -1,9 +1,9 @@
 // pawl init: creates or upgrades the control schema; --print shows the SQL instead, for whoever is
 // allowed to run it.
+#include <fmt/format.h>
+
 #include <iostream>
 #include <memory>
-
-#include <fmt/format.h>
 
 #include "checkpoints/control_schema.h"
 #include "cli/commands.h"

@@ -1,7 +1,7 @@
 // pawl pause RUN: asks whoever is at a run to pause it.
-#include <memory>
-
 #include <fmt/format.h>
+
+#include <memory>
 
 #include "cli/commands.h"
 #include "cli/json.h"
@@ -21,8 +21,8 @@ int Pause(const Arguments& arguments) {
   engine::Engine engine(Prepare(arguments.common));
   engine.Pause(arguments.run);
   output.Say(ResultEvent({{"run", arguments.run}, {"command", "pause"}}, 0));
-  output.Say(fmt::format("Run {0} is paused; running batches finish. Carry on with: pawl resume {0}",
-                         arguments.run));
+  output.Say(fmt::format(
+      "Run {0} is paused; running batches finish. Carry on with: pawl resume {0}", arguments.run));
   return 0;
 }
 

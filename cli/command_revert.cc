@@ -77,8 +77,9 @@ void AddRevert(CLI::App& app, Action& action) {
       ->check(CLI::PositiveNumber);
   command->add_flag("--validate-only", arguments->validate_only,
                     "Count what would be taken back; write nothing");
-  command->add_option("--on-conflict", arguments->on_conflict,
-                      "Rows the application has changed since: stop, skip or force")
+  command
+      ->add_option("--on-conflict", arguments->on_conflict,
+                   "Rows the application has changed since: stop, skip or force")
       ->check(CLI::IsMember({"stop", "skip", "force"}));
   command->add_option("--workers", arguments->workers, "Workers in this process")
       ->check(CLI::Range(1, 1'000));

@@ -1,9 +1,9 @@
 // pawl set RUN workers=4 pace=5000: steers a run while it is at work.
+#include <fmt/format.h>
+
 #include <charconv>
 #include <memory>
 #include <optional>
-
-#include <fmt/format.h>
 
 #include "cli/commands.h"
 #include "cli/format.h"
@@ -44,18 +44,20 @@ int Set(const Arguments& arguments) {
     } else if (setting.starts_with("pace=")) {
       pace = NumberOf(setting, 0, kPaceMax);
     } else {
-      db::FailInput(fmt::format("\"{}\" cannot be set. Give workers=N (in each process) or pace=N "
-                                "(rows a second over all, 0: no limit).",
-                                setting));
+      db::FailInput(
+          fmt::format("\"{}\" cannot be set. Give workers=N (in each process) or pace=N "
+                      "(rows a second over all, 0: no limit).",
+                      setting));
     }
   }
   const Output output(arguments.common.json);
   engine::Engine engine(Prepare(arguments.common));
   engine.Set(arguments.run, workers, pace);
   output.Say(ResultEvent({{"run", arguments.run}, {"command", "set"}}, 0));
-  output.Say(fmt::format("Run {} has its new settings; processes at work take them up within "
-                         "seconds.",
-                         arguments.run));
+  output.Say(
+      fmt::format("Run {} has its new settings; processes at work take them up within "
+                  "seconds.",
+                  arguments.run));
   return 0;
 }
 

@@ -1,14 +1,13 @@
 // pawl status [RUN]: the runs, from the database's tables alone. Works from any host.
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <boost/json/array.hpp>
 #include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <thread>
-
-#include <boost/json/array.hpp>
-#include <fmt/format.h>
 
 #include "cli/commands.h"
 #include "cli/exit_code.h"

@@ -22,7 +22,7 @@ engine::RunResult WorkToEnd(const Arguments& arguments, const Output& output) {
   const auto display = MakeProgressDisplay(output);
   const PauseOnInterrupt guard(engine);
   return engine.Work(arguments.run, arguments.work.Settings(),
-                       [&](const engine::Progress& progress) { display->Show(progress); });
+                     [&](const engine::Progress& progress) { display->Show(progress); });
 }
 
 int Work(const Arguments& arguments) {

@@ -2,9 +2,8 @@
 // `action` what is then to be done. The action returns an exit code and throws db::Error.
 #pragma once
 
-#include <functional>
-
 #include <CLI/CLI.hpp>
+#include <functional>
 
 namespace pawl::cli {
 

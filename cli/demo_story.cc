@@ -1,5 +1,7 @@
 #include "cli/demo_story.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,9 +15,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "cli/app_traffic.h"
 #include "cli/child_pawl.h"
@@ -61,6 +60,10 @@ double SecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+std::string LatencyText(double ms) {
+  return ms < 9.95 ? fmt::format("{:.1f} ms", ms) : Duration(ms / 1'000);
+}
+
 struct Felt {
   std::string when;
   Latency latency;
@@ -71,8 +74,8 @@ class Story {
  public:
   explicit Story(const DemoOptions& options)
       : options_(options),
-        server_({.settings = {"shared_buffers=256MB", "max_wal_size=4GB",
-                              "checkpoint_timeout=15min"}}),
+        server_(
+            {.settings = {"shared_buffers=256MB", "max_wal_size=4GB", "checkpoint_timeout=15min"}}),
         url_(server_.ConnectionString()),
         session_(db::ConnectionString(url_), "demo"),
         migration_path_(server_.directory() + "/add_total_cents.sql") {
@@ -137,7 +140,8 @@ void Story::Expect(bool true_now, const std::string& what) {
 void Story::MakeTable() {
   const auto begin = Clock::now();
   MakeDemoTable(session_, options_.rows);
-  const auto bytes = db::ToInt(session_.Query("SELECT pg_total_relation_size('orders')").rows[0][0]);
+  const auto bytes =
+      db::ToInt(session_.Query("SELECT pg_total_relation_size('orders')").rows[0][0]);
   cli::Tell(fmt::format("A PostgreSQL {} of our own in {}; table orders: {}, {}, made in {}.",
                         session_.server_version() / 10'000, server_.directory(),
                         Rows(options_.rows), Bytes(bytes), Duration(SecondsSince(begin))));
@@ -146,9 +150,10 @@ void Story::MakeTable() {
 void Story::StartTraffic() {
   Heading("The application is live");
   traffic_.emplace(db::ConnectionString(url_), options_.rows, kTrafficThreads, kTrafficPerSecond);
-  cli::Tell(fmt::format("{} connections read, update and insert orders, {:.0f} statements a second, "
-                        "until the end.",
-                        kTrafficThreads, kTrafficPerSecond));
+  cli::Tell(
+      fmt::format("{} connections read, update and insert orders, {:.0f} statements a second, "
+                  "until the end.",
+                  kTrafficThreads, kTrafficPerSecond));
   std::this_thread::sleep_for(milliseconds(500));  // The connections are made.
   traffic_->TakeLatency();
   std::this_thread::sleep_for(kBaseline);
@@ -170,7 +175,8 @@ void Story::RunAndKill() {
   std::int64_t rows_done = 0;
   while (child.Running()) {
     const auto run = LatestRun();
-    if (run && run->progress.fraction >= kKillAtFraction) {
+    if (run && static_cast<double>(run->progress.rows_done) >=
+                   kKillAtFraction * static_cast<double>(options_.rows)) {
       child.Kill9();
       rows_done = run->progress.rows_done;
       break;
@@ -196,8 +202,9 @@ void Story::RunAgain() {
   run_ = run ? run->progress.run : 0;
 }
 
-// Asks PostgreSQL alone, so that the reader need not take our word. The trigger that kept new writes
-// in step goes with the end of the run; what the application has written after that is not judged.
+// Asks PostgreSQL alone, so that the reader need not take our word. The trigger that kept new
+// writes in step goes with the end of the run; what the application has written after that is not
+// judged.
 void Story::Count() {
   Heading("Ask the table");
   const auto synced_until = db::ToText(
@@ -227,9 +234,11 @@ void Story::Revert() {
   // the migration wrote. A plain revert would stop at them.
   const int preview = Command({"revert", run, "--validate-only"});
   Expect(preview == kDone || preview == kConflicts, "the preview failed");
-  cli::Tell("Conflicts are rows that the application has changed since. Pawl leaves such rows alone "
-            "unless told otherwise.");
-  Expect(Command({"revert", run, "--on-conflict", "force"}) == kDone, "the revert was not complete");
+  cli::Tell(
+      "Conflicts are rows that the application has changed since. Pawl leaves such rows alone "
+      "unless told otherwise.");
+  Expect(Command({"revert", run, "--on-conflict", "force"}) == kDone,
+         "the revert was not complete");
   Feel("during the revert");
   const bool column_left =
       db::ToBool(session_
@@ -245,9 +254,11 @@ void Story::RunAsOneUpdate() {
   traffic_->TakeLatency();
   const auto begin = Clock::now();
   session_.Execute("ALTER TABLE orders ADD COLUMN total_cents bigint");
-  const auto changed =
-      session_.Query("UPDATE orders SET total_cents = round(total * 100)::bigint WHERE total_cents IS NULL")
-          .affected;
+  const auto changed = session_
+                           .Query(
+                               "UPDATE orders SET total_cents = round(total * 100)::bigint WHERE "
+                               "total_cents IS NULL")
+                           .affected;
   const double seconds = SecondsSince(begin);
   std::this_thread::sleep_for(milliseconds(300));  // Those who waited get their answer.
   Feel("during one big UPDATE");
@@ -258,11 +269,13 @@ void Story::RunAsOneUpdate() {
 
 void Story::Close() {
   Heading("What the application felt");
-  cli::Tell(fmt::format("{:<24}{:>12}{:>12}{:>12}{:>12}", "", "statements", "p50", "p99", "slowest"));
+  cli::Tell(
+      fmt::format("{:<24}{:>12}{:>12}{:>12}{:>12}", "", "statements", "p50", "p99", "slowest"));
   for (const Felt& felt : felt_) {
-    cli::Tell(fmt::format("{:<24}{:>12}{:>9.1f} ms{:>9.1f} ms{:>9.1f} ms", felt.when,
+    cli::Tell(fmt::format("{:<24}{:>12}{:>12}{:>12}{:>12}", felt.when,
                           Grouped(static_cast<std::int64_t>(felt.latency.statements)),
-                          felt.latency.p50_ms, felt.latency.p99_ms, felt.latency.max_ms));
+                          LatencyText(felt.latency.p50_ms), LatencyText(felt.latency.p99_ms),
+                          LatencyText(felt.latency.max_ms)));
   }
   const std::string error = traffic_->first_error();
   Expect(error.empty(), "the application saw an error: " + error);

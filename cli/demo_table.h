@@ -17,8 +17,8 @@ UPDATE orders
  WHERE total_cents IS NULL;
 )sql";
 
-// Makes `orders`: 12 columns, a jsonb of about 150 bytes among them, and two secondary indexes; about
-// 300 bytes a row. Throws db::Error.
+// Makes `orders`: 12 columns, a jsonb of about 150 bytes among them, and two secondary indexes;
+// about 300 bytes a row. Throws db::Error.
 void MakeDemoTable(db::Session& session, std::int64_t rows);
 
 }  // namespace pawl::cli

@@ -4,9 +4,12 @@ namespace pawl::cli {
 
 ExitCode ExitCodeFor(const db::Error& error) {
   switch (error.action()) {
-    case db::Action::kBadInput: return kBadInput;
-    case db::Action::kRefused: return kRefused;
-    default: return kFailed;
+    case db::Action::kBadInput:
+      return kBadInput;
+    case db::Action::kRefused:
+      return kRefused;
+    default:
+      return kFailed;
   }
 }
 

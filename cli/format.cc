@@ -1,10 +1,10 @@
 #include "cli/format.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
-
-#include <fmt/format.h>
 
 namespace pawl::cli {
 namespace {
@@ -112,8 +112,9 @@ std::string DurationRange(double seconds_low, double seconds_high) {
   const Coarse low = CoarseOf(seconds_low);
   const Coarse high = CoarseOf(seconds_high);
   if (!low.unit.empty() && low.unit == high.unit) {
-    return low.number >= high.number ? fmt::format("{} {}", high.number, high.unit)
-                                     : fmt::format("{} to {} {}", low.number, high.number, high.unit);
+    return low.number >= high.number
+               ? fmt::format("{} {}", high.number, high.unit)
+               : fmt::format("{} to {} {}", low.number, high.number, high.unit);
   }
   const std::string from = CoarseText(seconds_low);
   const std::string to = CoarseText(seconds_high);

@@ -10,12 +10,12 @@
 
 namespace pawl::cli {
 
-std::string Grouped(std::int64_t number);        // "1,000,000"
-std::string Rows(std::int64_t count);            // "1 row", "1,000 rows"
+std::string Grouped(std::int64_t number);                        // "1,000,000"
+std::string Rows(std::int64_t count);                            // "1 row", "1,000 rows"
 std::string Counted(std::int64_t count, std::string_view noun);  // "1 difference", "0 differences"
-std::string Bytes(std::int64_t bytes);           // "512 bytes", "1.5 MiB", "20 GiB"
-std::string Duration(double seconds);            // "6.2 s", "45 s", "3 min 5 s", "1 h 20 min", "2 d 3 h"
-std::string Percent(double fraction);            // "42.3 %"; never rounded up to 100.
+std::string Bytes(std::int64_t bytes);                           // "512 bytes", "1.5 MiB", "20 GiB"
+std::string Duration(double seconds);  // "6.2 s", "45 s", "3 min 5 s", "1 h 20 min", "2 d 3 h"
+std::string Percent(double fraction);  // "42.3 %"; never rounded up to 100.
 
 // "3 to 5 min", "40 s to 2 min", "12 s" where both ends read the same. Empty where either is
 // negative: not known yet.

@@ -6,7 +6,8 @@
 
 namespace pawl::cli {
 
-// Only one at a time. While it lives, a pipe that nobody reads any more does not end the run either.
+// Only one at a time. While it lives, a pipe that nobody reads any more does not end the run
+// either.
 //
 // Thread safety: none; made and destroyed by the main thread.
 class PauseOnInterrupt {

@@ -1,11 +1,11 @@
 #include "cli/json.h"
 
-#include <cmath>
-#include <utility>
+#include <fmt/format.h>
 
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
+#include <cmath>
+#include <utility>
 
 namespace pawl::cli {
 namespace {

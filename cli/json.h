@@ -4,10 +4,9 @@
 // Thread safety: all functions.
 #pragma once
 
-#include <string>
-
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <string>
 
 #include "engine/engine.h"
 

@@ -1,5 +1,7 @@
 #include "cli/migration_text.h"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -8,8 +10,6 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
-
-#include <fmt/format.h>
 
 namespace pawl::cli {
 namespace {
@@ -62,7 +62,8 @@ MigrationText WithOptions(std::string name, std::string text,
   for (const auto& [option, value] : values) {
     if (value.empty()) continue;
     if (value.find_first_of("\r\n") != std::string::npos) {
-      db::FailInput(fmt::format("The value of --{} has more than one line. Write it on one.", option));
+      db::FailInput(
+          fmt::format("The value of --{} has more than one line. Write it on one.", option));
     }
     line += fmt::format(" {}={}", option, Quoted(value));
   }

@@ -1,5 +1,5 @@
-// A migration's text as the engine gets it: the file, with the flags of the command line put in front
-// as option lines that hold for the whole file.
+// A migration's text as the engine gets it: the file, with the flags of the command line put in
+// front as option lines that hold for the whole file.
 //
 //     -- pawl: order="key" undo="none"     <- from --order key --undo none
 //                                          <- an empty line: for the whole file

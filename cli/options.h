@@ -1,12 +1,11 @@
 // Flags that several commands share, and what they stand for.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <CLI/CLI.hpp>
 
 #include "engine/engine.h"
 
@@ -42,8 +41,8 @@ CLI::Validator RunNumber();
 // The positional RUN.
 void AddRunArgument(CLI::App& command, std::int64_t& run);
 
-// FILE, and each option of a migration as a flag: "keep_in_sync" as --keep-in-sync. `inverse` is not
-// among them, because it takes back one statement, not all of a file; nor are workers and pace,
+// FILE, and each option of a migration as a flag: "keep_in_sync" as --keep-in-sync. `inverse` is
+// not among them, because it takes back one statement, not all of a file; nor are workers and pace,
 // which belong to a run.
 struct MigrationOptions {
   std::string file;

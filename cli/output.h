@@ -4,9 +4,8 @@
 // Thread safety: const methods.
 #pragma once
 
-#include <string>
-
 #include <boost/json/value.hpp>
+#include <string>
 
 namespace pawl::cli {
 

@@ -37,8 +37,8 @@ TerminalShape ShapeOf(int fd) {
   return shape;
 }
 
-// Two lines, drawn over themselves. Between draws the cursor waits at the beginning of the first, so
-// that whatever else is printed, by the signal handler for instance, takes their place.
+// Two lines, drawn over themselves. Between draws the cursor waits at the beginning of the first,
+// so that whatever else is printed, by the signal handler for instance, takes their place.
 class LiveDisplay : public ProgressDisplay {
  public:
   ~LiveDisplay() override { Clear(); }

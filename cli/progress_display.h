@@ -1,5 +1,5 @@
-// Shows a run's progress in the way the reader can use: a live display in a terminal, a line now and
-// then in a log, JSON lines for a program.
+// Shows a run's progress in the way the reader can use: a live display in a terminal, a line now
+// and then in a log, JSON lines for a program.
 #pragma once
 
 #include <chrono>

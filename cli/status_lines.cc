@@ -1,9 +1,9 @@
 #include "cli/status_lines.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
-
-#include <fmt/format.h>
 
 #include "cli/format.h"
 
@@ -82,19 +82,21 @@ std::string StatusTable(const std::vector<engine::RunStatus>& runs) {
 
 std::string StatusOf(const engine::RunStatus& run) {
   const engine::Progress& progress = run.progress;
-  std::string text = fmt::format("Run {} ({}) is {}", progress.run, progress.migration,
-                                 progress.state);
+  std::string text =
+      fmt::format("Run {} ({}) is {}", progress.run, progress.migration, progress.state);
   text += run.reason.empty() ? "." : ": " + run.reason;
   text += fmt::format("\n  {}, {}", Percent(progress.fraction), Rows(progress.rows_done));
   if (progress.rows_estimated > 0) {
-    text += fmt::format(" of about {}",
-                        Grouped(std::max(progress.rows_estimated, progress.rows_done)));
+    text +=
+        fmt::format(" of about {}", Grouped(std::max(progress.rows_estimated, progress.rows_done)));
   }
   if (progress.rows_per_second > 0) {
-    text += fmt::format(", {} rows/s", Grouped(static_cast<std::int64_t>(progress.rows_per_second)));
+    text +=
+        fmt::format(", {} rows/s", Grouped(static_cast<std::int64_t>(progress.rows_per_second)));
   }
   if (progress.step > 0) {
-    text += fmt::format("\n  step {} of {}: {}", progress.step, progress.steps, progress.step_title);
+    text +=
+        fmt::format("\n  step {} of {}: {}", progress.step, progress.steps, progress.step_title);
   }
   if (!progress.note.empty()) text += "\n  " + progress.note;
   for (const auto& worker : run.workers) text += ProcessLine(worker);

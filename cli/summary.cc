@@ -1,9 +1,9 @@
 #include "cli/summary.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <fmt/format.h>
 
 #include "cli/format.h"
 
@@ -11,6 +11,7 @@ namespace pawl::cli {
 namespace {
 
 constexpr std::size_t kDifferencesShownMax = 20;
+constexpr std::size_t kConflictsShownMax = 10;
 
 // ", in 6.2 s (161,290 rows/s)"
 std::string Elapsed(std::int64_t rows, double seconds) {
@@ -29,10 +30,9 @@ std::string RowsSoFar(const engine::RunResult& result) {
 std::string Notes(const engine::VerifyReport& report) {
   std::string lines;
   if (report.rows_changed_since > 0) {
-    lines += fmt::format("\n{} changed since by the application.",
-                         report.rows_changed_since == 1
-                             ? "1 row was"
-                             : Rows(report.rows_changed_since) + " were");
+    lines += fmt::format(
+        "\n{} changed since by the application.",
+        report.rows_changed_since == 1 ? "1 row was" : Rows(report.rows_changed_since) + " were");
   }
   for (const std::string& note : report.notes) lines += "\n" + note;
   return lines;
@@ -40,10 +40,10 @@ std::string Notes(const engine::VerifyReport& report) {
 
 std::string Quarantined(const engine::RunResult& result) {
   if (result.rows_quarantined == 0) return "";
-  return fmt::format("\n{} refused the change and {} set aside: SELECT * FROM pawl.quarantine WHERE "
-                     "run_id = {}.",
-                     Rows(result.rows_quarantined), result.rows_quarantined == 1 ? "is" : "are",
-                     result.run);
+  return fmt::format(
+      "\n{} refused the change and {} set aside: SELECT * FROM pawl.quarantine WHERE "
+      "run_id = {}.",
+      Rows(result.rows_quarantined), result.rows_quarantined == 1 ? "is" : "are", result.run);
 }
 
 // "public.orders (17)", whether the key came with its parentheses or without.
@@ -53,15 +53,17 @@ std::string Place(const engine::VerifyReport::Difference& difference) {
                      wrapped ? "" : ")");
 }
 
+std::string More(std::int64_t count) {
+  return count > 0 ? fmt::format("\n  … and {} more", Grouped(count)) : "";
+}
+
 std::string DifferenceLines(const engine::VerifyReport& report) {
   std::string lines;
   const std::size_t shown = std::min(report.differences.size(), kDifferencesShownMax);
   for (std::size_t i = 0; i < shown; ++i) {
     lines += fmt::format("\n  {}: {}", Place(report.differences[i]), report.differences[i].what);
   }
-  const auto more = report.differences_count - static_cast<std::int64_t>(shown);
-  if (more > 0) lines += fmt::format("\n  … and {} more", Grouped(more));
-  return lines;
+  return lines + More(report.differences_count - static_cast<std::int64_t>(shown));
 }
 
 std::string DoneSummary(const engine::RunResult& result) {
@@ -94,17 +96,36 @@ std::string Named(const engine::RunResult& result) {
   return result.migration.empty() ? "" : fmt::format(" ({})", result.migration);
 }
 
+std::string ConflictsText(const engine::RunResult& result, engine::OnConflict on_conflict) {
+  if (result.conflicts == 0) return "";
+  const std::string conflicts = Counted(result.conflicts, "conflict");
+  const std::string list =
+      fmt::format("List: SELECT * FROM pawl.conflict WHERE run_id = {}", result.run);
+  if (on_conflict == engine::OnConflict::kForce) {
+    return fmt::format(" {} overwritten. {}", conflicts, list);
+  }
+  const bool at_its_end = result.state == "reverted" || result.state == "completed";
+  const std::string left = fmt::format(" {} {}: rows the application has changed since. {}",
+                                       at_its_end ? "Left alone:" : "Stopped at", conflicts, list);
+  if (on_conflict == engine::OnConflict::kSkip) return left;
+  return left +
+         ". Leave them alone with --on-conflict skip, or overwrite them with --on-conflict force.";
+}
+
 std::string StateSummary(const engine::RunResult& result) {
   if (result.state == "paused") {
-    return fmt::format("Run {}{} is paused{} {} changed and kept. Carry on with: pawl resume {}",
-                       result.run, Named(result), Because(result.reason), RowsSoFar(result),
-                       result.run);
+    // The reason often reads "paused by …".
+    const bool says_paused = result.reason.starts_with("paused");
+    return fmt::format("Run {}{} is {}{} {} changed and kept. Carry on with: pawl resume {}",
+                       result.run, Named(result), says_paused ? result.reason : "paused",
+                       Because(says_paused ? "" : result.reason), RowsSoFar(result), result.run);
   }
   if (result.state == "failed") {
-    return fmt::format("Run {}{} failed{} {} changed and kept. Carry on with: pawl resume {}. Give it "
-                       "up with: pawl abort {}",
-                       result.run, Named(result), Because(result.reason), RowsSoFar(result),
-                       result.run, result.run);
+    return fmt::format(
+        "Run {}{} failed{} {} changed and kept. Carry on with: pawl resume {}. Give it "
+        "up with: pawl abort {}",
+        result.run, Named(result), Because(result.reason), RowsSoFar(result), result.run,
+        result.run);
   }
   return fmt::format("Run {}{} is {}{} {} changed so far. See: pawl status {}", result.run,
                      Named(result), result.state, Because(result.reason), RowsSoFar(result),
@@ -116,9 +137,10 @@ std::string StateSummary(const engine::RunResult& result) {
 std::string RunSummary(const engine::RunResult& result) {
   if (result.verification && !result.verification->passed) return NotRightSummary(result);
   if (result.already_done && result.state == "completed") {
-    return fmt::format("Nothing to do: {} is already done, by run {} ({}). Take it back with: pawl "
-                       "revert {}",
-                       result.migration, result.run, Rows(result.rows_done), result.run);
+    return fmt::format(
+        "Nothing to do: {} is already done, by run {} ({}). Take it back with: pawl "
+        "revert {}",
+        result.migration, result.run, Rows(result.rows_done), result.run);
   }
   return result.state == "completed" ? DoneSummary(result) : StateSummary(result);
 }
@@ -130,11 +152,11 @@ std::string VerifySummary(std::int64_t run, const engine::VerifyReport& report) 
                        Counted(report.differences_count, "difference"),
                        Elapsed(report.rows_verified, report.seconds), Notes(report));
   }
-  return fmt::format("Not proved: run {}: {} found ({} verified, {} counted):{}{}\nThe data is as it "
-                     "was found. Look at these rows; take the run back with: pawl revert {}",
-                     run, Counted(report.differences_count, "difference"),
-                     Rows(report.rows_verified), Grouped(report.rows_counted),
-                     DifferenceLines(report), Notes(report), run);
+  return fmt::format(
+      "Not proved: run {}: {} found ({} verified, {} counted):{}{}\nThe data is as it "
+      "was found. Look at these rows; take the run back with: pawl revert {}",
+      run, Counted(report.differences_count, "difference"), Rows(report.rows_verified),
+      Grouped(report.rows_counted), DifferenceLines(report), Notes(report), run);
 }
 
 std::string RevertSummary(const engine::RunResult& result, engine::OnConflict on_conflict) {
@@ -142,45 +164,32 @@ std::string RevertSummary(const engine::RunResult& result, engine::OnConflict on
     return fmt::format("Nothing to do: run {}{} is already taken back.", result.run, Named(result));
   }
   if (result.state == "paused" && result.conflicts == 0) {
-    return fmt::format("Reverting run {}{} is paused{} {} taken back so far. Carry on with: pawl "
-                       "revert {}",
-                       result.run, Named(result), Because(result.reason), Rows(result.rows_done),
-                       result.run);
+    return fmt::format(
+        "Reverting run {}{} is paused{} {} taken back so far. Carry on with: pawl "
+        "revert {}",
+        result.run, Named(result), Because(result.reason), Rows(result.rows_done), result.run);
   }
   if (result.state == "failed" && result.conflicts == 0) {
-    return fmt::format("Reverting run {}{} failed{} {} taken back so far. Carry on with: pawl revert "
-                       "{}",
-                       result.run, Named(result), Because(result.reason), Rows(result.rows_done),
-                       result.run);
+    return fmt::format(
+        "Reverting run {}{} failed{} {} taken back so far. Carry on with: pawl revert "
+        "{}",
+        result.run, Named(result), Because(result.reason), Rows(result.rows_done), result.run);
   }
-  std::string text = fmt::format("Taken back: {} of run {}{}.", Rows(result.rows_done), result.run,
-                                 Elapsed(result.rows_done, result.seconds));
-  if (result.conflicts == 0) return text;
-  const std::string conflicts = Counted(result.conflicts, "conflict");
-  const std::string list =
-      fmt::format("SELECT * FROM pawl.conflict WHERE run_id = {}", result.run);
-  switch (on_conflict) {
-    case engine::OnConflict::kForce:
-      return fmt::format("{} {} overwritten. List: {}", text, conflicts, list);
-    case engine::OnConflict::kSkip:
-      return fmt::format("{} {} left alone: rows the application has changed since. List: {}", text,
-                         conflicts, list);
-    case engine::OnConflict::kStop: break;
-  }
-  return fmt::format("{} Stopped at {}: rows the application has changed since. List: {}. Leave them "
-                     "alone with --on-conflict skip, or overwrite them with --on-conflict force.",
-                     text, conflicts, list);
+  const std::string text = fmt::format("Taken back: {} of run {}{}.", Rows(result.rows_done),
+                                       result.run, Elapsed(result.rows_done, result.seconds));
+  return text + ConflictsText(result, on_conflict);
 }
 
 std::string PreviewSummary(std::int64_t run, const engine::RevertPreview& preview) {
-  std::string text = fmt::format("Reverting run {} would take back {} in {}, with {}. Nothing was "
-                                 "changed.",
-                                 run, Rows(preview.rows),
-                                 preview.batches == 1 ? "1 batch"
-                                                      : Grouped(preview.batches) + " batches",
-                                 Counted(preview.conflicts, "conflict"));
-  for (const std::string& key : preview.keys) text += "\n  " + key;
-  return text;
+  std::string text = fmt::format(
+      "Reverting run {} would take back {} in {}, with {}. Nothing was "
+      "changed.",
+      run, Rows(preview.rows),
+      preview.batches == 1 ? "1 batch" : Grouped(preview.batches) + " batches",
+      Counted(preview.conflicts, "conflict"));
+  const std::size_t shown = std::min(preview.keys.size(), kConflictsShownMax);
+  for (std::size_t i = 0; i < shown; ++i) text += "\n  " + preview.keys[i];
+  return text + More(preview.conflicts - static_cast<std::int64_t>(shown));
 }
 
 }  // namespace pawl::cli

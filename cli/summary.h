@@ -17,6 +17,7 @@ std::string VerifySummary(std::int64_t run, const engine::VerifyReport& report);
 
 std::string RevertSummary(const engine::RunResult& result, engine::OnConflict on_conflict);
 
+// With the first 10 conflicts.
 std::string PreviewSummary(std::int64_t run, const engine::RevertPreview& preview);
 
 }  // namespace pawl::cli

@@ -22,6 +22,9 @@ struct Slice {
   Range range;
   std::int64_t residue_lo = 0;
   std::int64_t residue_hi = 1;
+  // About how many rows it holds; 0 if unknown. Where an integer key is dense enough for it, the keys of one
+  // residue class are probed one by one instead of being sifted out of all rows of the range.
+  std::int64_t rows_expected = 0;
 };
 
 // One statement with its parameters, ready to be prepared.

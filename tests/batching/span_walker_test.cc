@@ -56,6 +56,7 @@ class VectorKeys : public KeySource {
   void FindsLast(bool finds_last) { finds_last_ = finds_last; }
   void BeRough(std::int64_t percent) { rough_percent_ = percent; }
   void FailOnce() { failures_ = 1; }
+  void FailNoMore() { failures_ = 0; }
 
  private:
   Keys keys_;
@@ -170,8 +171,8 @@ TEST(SpanWalkerTest, NoPassReturnsToAPageAtOnce) {
   VectorKeys keys(Numbers(400), 4);
   const schema::Backfill backfill = Strided(4);
   SpanWalker walker(keys, backfill, At(400), {}, 400, true);
-  // A batch of the whole pass would do, but four sub-ranges are kept.
-  EXPECT_EQ(WalkAll(walker, keys, 10'000).slices.size(), 16u);
+  // A batch of the whole pass would do, but four passes of four sub-ranges at least are kept.
+  EXPECT_GE(WalkAll(walker, keys, 10'000).slices.size(), 16u);
 }
 
 TEST(SpanWalkerTest, AFailedSliceIsAskedForAgainSmaller) {
@@ -289,7 +290,7 @@ class Ordeal {
         } catch (const std::runtime_error&) {
         }
         EXPECT_EQ(ToText(walker->cursor()), stored);
-        keys.BeRough(100);
+        keys.FailNoMore();
       }
       const auto slice = walker->Next(rows, exact);
       if (!slice) {

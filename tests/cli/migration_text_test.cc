@@ -23,12 +23,11 @@ std::string MessageOf(const MigrationText& migration) {
 }
 
 TEST(MigrationTextTest, FlagsHoldForTheWholeFile) {
-  const auto file = Parsed(WithOptions(
-      "m", "UPDATE t SET a = 1;\n-- pawl: order=block\nUPDATE t SET b = 2;",
-      {{"order", "key"}, {"undo", "none"}, {"stride", ""}}));
+  const auto file =
+      Parsed(WithOptions("m", "UPDATE t SET a = 1;\n-- pawl: order=block\nUPDATE t SET b = 2;",
+                         {{"order", "key"}, {"undo", "none"}, {"stride", ""}}));
   ASSERT_EQ(file.statements.size(), 2U);
-  EXPECT_EQ(file.statements[0].options,
-            (schema::Options{{"order", "key"}, {"undo", "none"}}));
+  EXPECT_EQ(file.statements[0].options, (schema::Options{{"order", "key"}, {"undo", "none"}}));
   EXPECT_EQ(file.statements[1].options.at("order"), "block");  // The statement's own word wins.
 }
 

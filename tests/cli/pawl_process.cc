@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <boost/json/parse.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -13,8 +14,6 @@
 #include <iterator>
 #include <stdexcept>
 #include <thread>
-
-#include <boost/json/parse.hpp>
 
 namespace pawl::test {
 namespace {

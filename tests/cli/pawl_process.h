@@ -3,12 +3,11 @@
 
 #include <sys/types.h>
 
+#include <boost/json/value.hpp>
 #include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
-
-#include <boost/json/value.hpp>
 
 #include "tests/support/test_database.h"
 

@@ -18,7 +18,8 @@ class RunE2eTest : public testing::Test {
 TEST_F(RunE2eTest, PlanWritesNothing) {
   MakeItems(database_, 5'000);
   const std::string file = MigrationFile("double_price.sql", kDouble);
-  const std::string before = database_.Value("SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM item i");
+  const std::string before =
+      database_.Value("SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM item i");
   const Finished plan = RunPawl({"plan", file}, database_.url());
   EXPECT_EQ(plan.exit_code, 0) << plan.err;
   EXPECT_NE(plan.out.find("item"), std::string::npos) << plan.out;
@@ -26,7 +27,8 @@ TEST_F(RunE2eTest, PlanWritesNothing) {
   EXPECT_EQ(json.exit_code, 0) << json.err;
   EXPECT_TRUE(json.LastJson().as_object().contains("steps")) << json.out;
   EXPECT_EQ(database_.Value("SELECT to_regnamespace('pawl')"), "NULL");
-  EXPECT_EQ(database_.Value("SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM item i"), before);
+  EXPECT_EQ(database_.Value("SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM item i"),
+            before);
 }
 
 TEST_F(RunE2eTest, RunsProvesAndSaysSoWhenRunAgain) {
@@ -55,8 +57,8 @@ TEST_F(RunE2eTest, ReadsStandardInput) {
 TEST_F(RunE2eTest, FlagsReachThePlan) {
   MakeItems(database_, 1'000);
   const std::string file = MigrationFile("double_price.sql", kDouble);
-  const Finished plan =
-      RunPawl({"plan", file, "--order", "key", "--undo=none", "--batch-rows", "123"}, database_.url());
+  const Finished plan = RunPawl(
+      {"plan", file, "--order", "key", "--undo=none", "--batch-rows", "123"}, database_.url());
   EXPECT_EQ(plan.exit_code, 0) << plan.err;
   EXPECT_NE(plan.out.find("none"), std::string::npos) << plan.out;
 }

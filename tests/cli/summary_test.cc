@@ -51,6 +51,9 @@ TEST(SummaryTest, PausedAndFailedSayHowToCarryOn) {
   EXPECT_EQ(RunSummary(result),
             "Run 7 (add_total) is paused. 423,000 of about 1,010,000 rows changed and kept. Carry "
             "on with: pawl resume 7");
+  result.reason = "paused by an interrupt";
+  EXPECT_TRUE(
+      RunSummary(result).starts_with("Run 7 (add_total) is paused by an interrupt. 423,000"));
   result.state = "failed";
   result.reason = "the server is gone";
   EXPECT_EQ(RunSummary(result),
@@ -77,7 +80,7 @@ TEST(SummaryTest, RevertSaysWhatWasLeft) {
   EXPECT_EQ(RevertSummary(result, engine::OnConflict::kStop),
             "Taken back: 1,000,000 rows of run 7, in 6.2 s (161,290 rows/s).");
   result.conflicts = 2;
-  EXPECT_NE(RevertSummary(result, engine::OnConflict::kSkip).find("2 conflicts left alone"),
+  EXPECT_NE(RevertSummary(result, engine::OnConflict::kSkip).find("Left alone: 2 conflicts"),
             std::string::npos);
 }
 
@@ -86,10 +89,9 @@ TEST(JsonTest, AResultHasItsMembersWithAndWithoutAProof) {
   for (const bool verified : {true, false}) {
     if (!verified) result.verification.reset();
     const auto object = ResultEvent(ToJson(result), 0).as_object();
-    for (const char* name :
-         {"event", "run", "migration", "state", "rows_done", "rows_estimated", "rows_verified",
-          "rows_quarantined", "seconds", "verify_seconds", "wal_bytes", "undo_bytes", "differences",
-          "conflicts", "exit"}) {
+    for (const char* name : {"event", "run", "migration", "state", "rows_done", "rows_estimated",
+                             "rows_verified", "rows_quarantined", "seconds", "verify_seconds",
+                             "wal_bytes", "undo_bytes", "differences", "conflicts", "exit"}) {
       EXPECT_TRUE(object.contains(name)) << name;
     }
     EXPECT_EQ(object.at("passed").is_null(), !verified);

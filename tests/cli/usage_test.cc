@@ -78,9 +78,9 @@ TEST(UsageTest, HelpAndVersionAreNoErrors) {
 
 TEST(UsageTest, EveryOptionOfAMigrationIsAFlag) {
   const std::string help = Ask({"run", "--help"}).out;
-  for (const char* flag : {"--order", "--stride", "--undo", "--keep-in-sync", "--quiet-triggers",
-                           "--quarantine", "--batch-rows", "--batch-time", "--allow", "--workers",
-                           "--pace"}) {
+  for (const char* flag :
+       {"--order", "--stride", "--undo", "--keep-in-sync", "--quiet-triggers", "--quarantine",
+        "--batch-rows", "--batch-time", "--allow", "--workers", "--pace"}) {
     EXPECT_NE(help.find(flag), std::string::npos) << flag;
   }
 }

@@ -12,7 +12,8 @@ class VerifyRevertE2eTest : public testing::Test {
  protected:
   VerifyRevertE2eTest() {
     MakeItems(database_, kRows);
-    const std::string file = MigrationFile("double_price.sql", "UPDATE item SET price = price * 2;");
+    const std::string file =
+        MigrationFile("double_price.sql", "UPDATE item SET price = price * 2;");
     const Finished run = RunPawl({"run", file, "--json"}, database_.url());
     EXPECT_EQ(run.exit_code, 0) << run.both();
     run_ = std::to_string(run.LastJson().as_object().at("run").as_int64());
@@ -86,8 +87,11 @@ TEST_F(VerifyRevertE2eTest, RevertOverwritesAConflictWhenForced) {
 }
 
 TEST_F(VerifyRevertE2eTest, OneBatchIsTakenBack) {
-  const Row batch = database_.Rows("SELECT batch_id, rows FROM pawl.ledger WHERE kind = 'change' AND "
-                                   "rows > 0 ORDER BY batch_id LIMIT 1").at(0);
+  const Row batch = database_
+                        .Rows(
+                            "SELECT batch_id, rows FROM pawl.ledger WHERE kind = 'change' AND "
+                            "rows > 0 ORDER BY batch_id LIMIT 1")
+                        .at(0);
   const Finished revert = Pawl({"revert", run_, "--batch", batch.at(0)});
   EXPECT_EQ(revert.exit_code, 0) << revert.both();
   EXPECT_EQ(RowsAsBefore(), std::stoll(batch.at(1)));
