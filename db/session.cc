@@ -54,6 +54,17 @@ std::string SettingsSql(const SessionSettings& settings) {
 
 namespace {
 
+// libpqxx 6.4 drops the SQLSTATE where it has a class of its own for it.
+std::string StateOf(const pqxx::sql_error& error) {
+  if (!error.sqlstate().empty()) return error.sqlstate();
+  if (dynamic_cast<const pqxx::insufficient_privilege*>(&error) != nullptr) return "42501";
+  if (dynamic_cast<const pqxx::too_many_connections*>(&error) != nullptr) return "53300";
+  if (dynamic_cast<const pqxx::disk_full*>(&error) != nullptr) return "53100";
+  if (dynamic_cast<const pqxx::out_of_memory*>(&error) != nullptr) return "53200";
+  if (dynamic_cast<const pqxx::insufficient_resources*>(&error) != nullptr) return "53000";
+  return {};
+}
+
 // Runs `work`, and turns whatever libpqxx throws into an Error.
 template <typename Work>
 auto Translated(Work&& work) -> decltype(work()) {
@@ -64,8 +75,13 @@ auto Translated(Work&& work) -> decltype(work()) {
   } catch (const pqxx::in_doubt_error& error) {
     throw Error(Action::kReconnect, CleanMessage(error.what()));
   } catch (const pqxx::sql_error& error) {
-    // 6.4 leaves the SQLSTATE of a lost connection empty, which ActionFor reads as "reconnect".
-    throw Error(ActionFor(error.sqlstate()), CleanMessage(error.what()), error.sqlstate());
+    const std::string state = StateOf(error);
+    throw Error(state.empty() ? Action::kStop : ActionFor(state), CleanMessage(error.what()), state);
+  } catch (const pqxx::transaction_rollback& error) {
+    // In 6.4 these are no sql_error and carry no SQLSTATE.
+    const bool unknown = dynamic_cast<const pqxx::statement_completion_unknown*>(&error) != nullptr;
+    throw Error(unknown ? Action::kReconnect : Action::kRetryBatch, CleanMessage(error.what()),
+                unknown ? "40003" : "40001");
   } catch (const pqxx::broken_connection& error) {
     throw Error(Action::kReconnect, CleanMessage(error.what()));
   } catch (const std::exception& error) {

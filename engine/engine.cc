@@ -34,6 +34,18 @@ void RefuseTransactionPooler(const db::ConnectionString& where, db::Session& fir
       "Connect to PostgreSQL directly, or through a pooler in session mode. Nothing was changed.");
 }
 
+// MakePlan, with a missing privilege told as what it is to the user: bad input.
+schema::Plan PlanFor(db::Session& session, const schema::MigrationFile& migration) {
+  try {
+    return schema::MakePlan(session, migration);
+  } catch (const db::Error& error) {
+    if (error.sqlstate() != "42501") throw;
+    db::FailInput(fmt::format("This role may not do what {} needs: {}. Grant it as docs/operations.md says, "
+                              "or connect as another role. Nothing was changed.",
+                              migration.name, error.what()));
+  }
+}
+
 // Opens the session of a command that needs an existing control schema.
 std::unique_ptr<db::Session> OpenControl(const db::ConnectionString& where) {
   auto session = std::make_unique<db::Session>(where, "control");
@@ -89,7 +101,7 @@ Engine::Engine(const db::ConnectionString& where) : where_(where) {}
 schema::Plan Engine::Compile(const std::string& name, const std::string& text) {
   const schema::MigrationFile migration = schema::ParseMigration(name, text);
   db::Session session(where_, "plan");
-  return schema::MakePlan(session, migration);
+  return PlanFor(session, migration);
 }
 
 void Engine::Init() {
@@ -112,7 +124,7 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
     return DoneAlready(session, *run);
   }
   if (!run || run->state == "completed") {
-    const schema::Plan plan = schema::MakePlan(session, migration);
+    const schema::Plan plan = PlanFor(session, migration);
     checkpoints::EnsureControlSchema(session);
     const int workers = settings.workers.value_or(
         plan.workers > 0 ? static_cast<int>(plan.workers) : kWorkersDefault);

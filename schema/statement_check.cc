@@ -80,10 +80,18 @@ bool TakesAnyType(const std::string& expression) {
 
 // VALUES allows no aggregate, no window function
 // and no set of rows, as UPDATE does not.
+// A bare literal is cast to its column's type, so that one that does not fit is found now.
+std::string Checked(const Assigned& assigned) {
+  const std::optional<AstValue> tree = ParseExpression(assigned.expression);
+  const bool literal = tree && NodeOf(*tree, "A_Const") != nullptr;
+  return literal ? fmt::format("({})::{}", assigned.expression, assigned.column.type)
+                 : fmt::format("({})", assigned.expression);
+}
+
 std::string ValuesOf(const std::vector<Assigned>& assigned) {
   std::string values;
   for (const Assigned& one : assigned) {
-    values += (values.empty() ? "(" : ", (") + one.expression + ")";
+    values += (values.empty() ? "" : ", ") + Checked(one);
   }
   return values.empty() ? "1" : values;
 }

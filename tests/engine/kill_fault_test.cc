@@ -175,6 +175,13 @@ class Scene {
     if (database_.Value("SELECT to_regclass('pawl.ledger') IS NULL") == "t") return 0;
     return database_.Integer("SELECT count(*) FROM pawl.ledger");
   }
+  // Our own connection is broken as well, and connects anew after it has noticed.
+  void NoticeRestart() {
+    try {
+      Batches();
+    } catch (const SqlError&) {
+    }
+  }
   std::string Run() { return database_.Value("SELECT run_id FROM pawl.run"); }
 
   // What must hold at the end, by SQL alone.
@@ -283,6 +290,7 @@ TEST(KillFaultTest, TheServerIsKilledAndComesBack) {
     SharedServer().Kill9();
     std::this_thread::sleep_for(seconds(1));  // Nobody listens for a while.
     SharedServer().Start();
+    scene.NoticeRestart();
   }
   EXPECT_EQ(child->Wait(seconds(60)), 0) << child->Output();
   if (!testing::Test::HasFailure()) scene.ExpectRaisedOnce();
@@ -295,6 +303,7 @@ TEST(KillFaultTest, TheServerIsStoppedAtOnceAndRestarted) {
     const auto child = scene.Start({"--pace", "2000"});
     ASSERT_TRUE(scene.WaitForBatches(5));
     SharedServer().Restart(control::StopMode::kImmediate);
+    scene.NoticeRestart();
     child->Wait(seconds(60));
   }
   scene.Finish();  // Does nothing where it has finished by itself.
@@ -340,12 +349,15 @@ TEST(KillFaultTest, AClaimInDoubtDoesNotLockTheSpanForEver) {
 TEST(KillFaultTest, AReclaimInDoubtDoesNotLockTheSpanForEver) {
   Scene scene;
   CuttingProxy proxy(scene.database().url());
-  const auto child = scene.Start({"--pace", "3000"}, "", proxy.url());
+  const auto child = scene.Start({"--pace", "3000", "--workers", "1"}, "", proxy.url());
   ASSERT_TRUE(scene.WaitForBatches(2));
   proxy.CutAtCommit();
   ASSERT_TRUE(proxy.WaitForCuts(1));
   proxy.CutAtStatement(
-      [](std::string_view sql) { return sql.find("SET lease_epoch = lease_epoch + 1") != sql.npos; },
+      [](std::string_view sql) {
+        return sql.find("SET lease_epoch = lease_epoch + 1") != sql.npos &&
+               sql.find("AND lease_epoch = $2") != sql.npos;
+      },
       CutMoment::kAfterExecuted);
   EXPECT_TRUE(proxy.WaitForCuts(2, seconds(5)));
   EXPECT_EQ(child->Wait(seconds(40)), 0) << "it hangs: " << child->Output();
