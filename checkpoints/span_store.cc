@@ -101,14 +101,14 @@ SELECT CASE count(*) WHEN 1 THEN max(seq) ELSE ('{} ' || count(*))::bigint END F
            done ? "true" : "false", Text(rows_visited)}};
 }
 
-void RenewLeases(db::Session& session, std::int64_t worker) {
+void RenewLeases(db::Session& session, const std::vector<HeldLease>& held) {
+  static const std::string sql = fmt::format(
+      "UPDATE pawl.span SET lease_until = clock_timestamp() + interval '{} seconds' WHERE span_id IN (SELECT "
+      "span_id FROM pawl.span WHERE span_id = $1::bigint AND lease_epoch = $2::bigint AND NOT done AND "
+      "lease_until < clock_timestamp() + interval '{} seconds' FOR UPDATE SKIP LOCKED)",
+      kLeaseSeconds, kLeaseSeconds / 2);
   // SKIP LOCKED: a span in the middle of a batch renews itself.
-  session.Query(
-      fmt::format("UPDATE pawl.span SET lease_until = clock_timestamp() + interval '{} seconds' WHERE "
-                  "span_id IN (SELECT span_id FROM pawl.span WHERE worker_id = $1::bigint AND NOT done "
-                  "AND lease_until < clock_timestamp() + interval '{} seconds' FOR UPDATE SKIP LOCKED)",
-                  kLeaseSeconds, kLeaseSeconds / 2),
-      {Text(worker)});
+  for (const HeldLease& lease : held) session.Query(sql, {Text(lease.span), Text(lease.epoch)});
 }
 
 bool CreateSpans(db::Session& session, const Round& round, const std::vector<SpanSeed>& spans) {

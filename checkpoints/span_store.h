@@ -69,8 +69,14 @@ inline constexpr const char* kLostLease = "pawl: lost lease";
 db::Call Fence(const SpanLease& lease, const std::string& new_cursor, bool done,
                std::int64_t rows_visited);
 
-// Renews all leases of a process.
-void RenewLeases(db::Session& session, std::int64_t worker);
+// Renews these leases. Only those that a thread of this process knows it holds: a claim whose answer was
+// lost is held by nobody, and must run out.
+struct HeldLease {
+  std::int64_t span = 0;
+  std::int64_t epoch = 0;
+  bool operator==(const HeldLease&) const = default;
+};
+void RenewLeases(db::Session& session, const std::vector<HeldLease>& held);
 
 // Creates the spans of a round, once: does nothing and returns false where the round exists. In one
 // transaction with the step's state.

@@ -124,15 +124,16 @@ Result Copied(const pqxx::result& source) {
   return result;
 }
 
-// A server that is there but not ready is worth another try; an unknown host or a refused password is not.
+// What only the user can mend is bad input; anything else (starting, stopping, full, in the middle of a
+// crash) may pass.
 Error ConnectError(const ConnectionString& where, const std::string& message) {
-  const bool passing = message.find("starting up") != std::string::npos ||
-                       message.find("shutting down") != std::string::npos ||
-                       message.find("recovery mode") != std::string::npos ||
-                       message.find("too many clients") != std::string::npos ||
-                       message.find("remaining connection slots") != std::string::npos ||
-                       message.find("Connection refused") != std::string::npos ||
-                       message.find("No such file or directory") != std::string::npos;
+  bool passing = true;
+  for (const char* lasting :
+       {"authentication failed", "does not exist", "could not translate host name", "no pg_hba.conf entry",
+        "permission denied", "no password supplied", "is not permitted to log in", "invalid", "SSL"}) {
+    // A socket that is missing "does not exist" in no message; a role or database does.
+    passing = passing && message.find(lasting) == std::string::npos;
+  }
   return Error(passing ? Action::kReconnect : Action::kBadInput,
                fmt::format("Cannot connect to {}: {}. Check --database (or PAWL_DATABASE_URL) and "
                            "that the server is running.",

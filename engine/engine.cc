@@ -19,6 +19,16 @@ namespace {
 
 constexpr int kWorkersDefault = 2;
 
+// The first connection of a command: nothing has begun, so a server that is not there is bad input.
+std::unique_ptr<db::Session> Open(const db::ConnectionString& where, const std::string& role) {
+  try {
+    return std::make_unique<db::Session>(where, role);
+  } catch (const db::Error& error) {
+    if (error.action() != db::Action::kReconnect) throw;
+    db::FailInput(fmt::format("{} Nothing was changed.", error.what()));
+  }
+}
+
 // A transaction pooler gives each transaction another server session: settings, prepared statements
 // and locks of the session would be lost without an error. It shows when a second connection, inside a
 // transaction, is served by the backend of the first one, which is idle.
@@ -48,7 +58,7 @@ schema::Plan PlanFor(db::Session& session, const schema::MigrationFile& migratio
 
 // Opens the session of a command that needs an existing control schema.
 std::unique_ptr<db::Session> OpenControl(const db::ConnectionString& where) {
-  auto session = std::make_unique<db::Session>(where, "control");
+  auto session = Open(where, "control");
   if (checkpoints::ControlSchemaVersion(*session) == 0) {
     db::FailInput(fmt::format("There are no runs in {}: it has no control schema pawl.* yet.",
                               where.Display()));
@@ -100,19 +110,18 @@ Engine::Engine(const db::ConnectionString& where) : where_(where) {}
 
 schema::Plan Engine::Compile(const std::string& name, const std::string& text) {
   const schema::MigrationFile migration = schema::ParseMigration(name, text);
-  db::Session session(where_, "plan");
-  return PlanFor(session, migration);
+  return PlanFor(*Open(where_, "plan"), migration);
 }
 
 void Engine::Init() {
-  db::Session session(where_, "init");
-  checkpoints::EnsureControlSchema(session);
+  checkpoints::EnsureControlSchema(*Open(where_, "init"));
 }
 
 RunResult Engine::Run(const std::string& name, const std::string& text, const RunSettings& settings,
                       const OnProgress& on_progress) {
   const schema::MigrationFile migration = schema::ParseMigration(name, text);
-  db::Session session(where_, "run");
+  const auto opened = Open(where_, "run");
+  db::Session& session = *opened;
   RefuseTransactionPooler(where_, session);
   const bool known = checkpoints::ControlSchemaVersion(session) > 0;
   std::optional<checkpoints::RunRow> run;

@@ -295,7 +295,7 @@ RunProcess::Verdict RunProcess::WorkOn(const schema::Step& step, const checkpoin
   progress_.step_title = step.title;
   WorkOrder order{where_, Settings(), round, worker_, {}, backfill.row_bytes, backfill.quarantine_max,
                   backfill.walked.schema + "." + backfill.walked.name, plan_.system_identifier, &tasks,
-                  &pace_};
+                  &pace_, &leases_};
   order.settings.statement_timeout = std::chrono::seconds(checkpoints::kBatchTimeoutSeconds);
   order.settings.lock_timeout = std::chrono::seconds(2);
   order.settings.quiet_triggers = backfill.quiet_triggers;
@@ -343,7 +343,7 @@ bool RunProcess::Tick(WorkerPool* pool) {
     beat_at_ = now;
     checkpoints::Heartbeat(*session_, worker_, pool != nullptr ? pool->size() : 0,
                            progress_.batch_rows);
-    checkpoints::RenewLeases(*session_, worker_);
+    checkpoints::RenewLeases(*session_, leases_.All());
     others_ = checkpoints::LiveWorkers(*session_, run_id_, worker_);
   }
   Tell();

@@ -92,6 +92,7 @@ class RunProcess {
   checkpoints::RunRow run_;
   schema::Plan plan_;
   Pace pace_;
+  LeaseBook leases_;
   ProgressMeter meter_;
   Progress progress_;
   std::optional<VerifyReport> verification_;

@@ -36,6 +36,28 @@ Worker::Worker(const WorkOrder& order, std::function<bool()> may_work,
       report_(std::move(report)),
       sizer_(order.limits, order.row_bytes) {}
 
+void LeaseBook::Add(const checkpoints::SpanLease& lease) {
+  const std::lock_guard lock(mutex_);
+  held_.push_back({lease.span, lease.epoch});
+}
+
+void LeaseBook::Remove(const checkpoints::SpanLease& lease) {
+  const std::lock_guard lock(mutex_);
+  std::erase(held_, checkpoints::HeldLease{lease.span, lease.epoch});
+}
+
+std::vector<checkpoints::HeldLease> LeaseBook::All() const {
+  const std::lock_guard lock(mutex_);
+  return held_;
+}
+
+// The one way the lease changes, so that what is renewed is exactly what is held.
+void Worker::Hold(std::optional<checkpoints::SpanLease> lease) {
+  if (lease_) order_.leases->Remove(*lease_);
+  lease_ = std::move(lease);
+  if (lease_) order_.leases->Add(*lease_);
+}
+
 void Worker::Connect() {
   pipeline_ = std::make_unique<db::Pipeline>(order_.where, "worker", order_.settings);
   // Asynchronous commit: cursor, data, undo and ledger are lost or kept together, so a crash of the
@@ -59,23 +81,32 @@ void Worker::Run() {
     try {
       if (!pipeline_) Connect();
       if (lease_) {  // Left by a broken connection: whether its last batch has committed, the cursor says.
-        lease_ = checkpoints::ReclaimSpan(*pipeline_, *lease_, order_.worker);
+        Hold(checkpoints::ReclaimSpan(*pipeline_, *lease_, order_.worker));
         if (lease_) WorkSpan();
         continue;
       }
       if (!WorkOneSpan()) return;
     } catch (const db::Error& error) {
       task_.reset();
-      if (error.action() != db::Action::kReconnect) throw;
+      if (error.action() != db::Action::kReconnect) {
+        // Given back at once where the connection still allows it; otherwise it runs out.
+        try {
+          if (pipeline_ && lease_) checkpoints::ReleaseSpan(*pipeline_, *lease_);
+        } catch (const db::Error&) {
+        }
+        Hold(std::nullopt);
+        throw;
+      }
       Reconnect(error);
     }
   }
   if (pipeline_ && lease_) checkpoints::ReleaseSpan(*pipeline_, *lease_);
+  Hold(std::nullopt);
 }
 
 // Returns false when the round has no span left for anyone.
 bool Worker::WorkOneSpan() {
-  lease_ = checkpoints::ClaimSpan(*pipeline_, order_.round, order_.worker);
+  Hold(checkpoints::ClaimSpan(*pipeline_, order_.round, order_.worker));
   if (lease_) {
     WorkSpan();
     return true;
@@ -113,7 +144,7 @@ void Worker::WorkSpan() {
     if (last) break;
   }
   task_.reset();
-  lease_.reset();
+  Hold(std::nullopt);
 }
 
 // Returns false where the batch did not commit; the lease is gone then, or the batch is to be cut anew.
@@ -155,7 +186,7 @@ void Worker::Settle(const db::Error& error, const Batch&) {
   db::Log(db::LogLevel::kWarning, "batch failed",
           {{"sqlstate", error.sqlstate()}, {"message", message}});
   if (message.find(checkpoints::kLostLease) != std::string::npos) {
-    if (!FindEndAgain()) lease_.reset();
+    if (!FindEndAgain()) Hold(std::nullopt);
     return;
   }
   if (message.find(schema::kDisagree) != std::string::npos) {
@@ -255,7 +286,7 @@ SELECT $1::bigint, $2::integer, $3::bigint, $4, $5,
   lease_->cursor = skip.new_cursor;
   ++lease_->seq;
   sizer_.Widen();
-  if (skip.done) lease_.reset();
+  if (skip.done) Hold(std::nullopt);
 }
 
 // The connection broke. The lease is kept: with it, the outcome of the last batch can be found out.

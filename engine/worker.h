@@ -12,8 +12,10 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "batching/batch_sizer.h"
 #include "checkpoints/span_store.h"
@@ -24,6 +26,19 @@
 #include "engine/span_task.h"
 
 namespace pawl::engine {
+
+// The leases that the workers of a process hold, for the heartbeat to renew.
+// Thread safety: all methods.
+class LeaseBook {
+ public:
+  void Add(const checkpoints::SpanLease& lease);
+  void Remove(const checkpoints::SpanLease& lease);
+  std::vector<checkpoints::HeldLease> All() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<checkpoints::HeldLease> held_;
+};
 
 // What every worker of a pool shares. All of it outlives the workers.
 struct WorkOrder {
@@ -38,6 +53,7 @@ struct WorkOrder {
   std::string system_identifier;
   TaskSource* tasks = nullptr;
   Pace* pace = nullptr;
+  LeaseBook* leases = nullptr;
 };
 
 // The SQLSTATE, of our own making, of the error that ends a revert at a row changed since.
@@ -60,11 +76,16 @@ class Worker {
   Worker(const WorkOrder& order, std::function<bool()> may_work,
          std::function<void(const BatchReport&)> report);
 
+  ~Worker() { Hold(std::nullopt); }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
   // Works until may_work says no or no span of the round is left. Throws db::Error when it cannot go on;
   // everything committed stays.
   void Run();
 
  private:
+  void Hold(std::optional<checkpoints::SpanLease> lease);
   bool WorkOneSpan();
   void WorkSpan();
   bool RunBatch(Batch batch);
