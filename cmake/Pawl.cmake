@@ -14,7 +14,9 @@ function(_pawl_common target)
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
   target_compile_definitions(${target} PUBLIC FMT_HEADER_ONLY SPDLOG_FMT_EXTERNAL_HO)
   if(PAWL_SANITIZE)
-    target_compile_options(${target} PUBLIC -fsanitize=${PAWL_SANITIZE} -fno-omit-frame-pointer)
+    # GCC 12 sees uninitialized members in <stop_token> and <optional> once sanitizers instrument them.
+    target_compile_options(${target} PUBLIC -fsanitize=${PAWL_SANITIZE} -fno-omit-frame-pointer
+                                            -Wno-maybe-uninitialized)
     target_link_options(${target} PUBLIC -fsanitize=${PAWL_SANITIZE})
   endif()
   if(PAWL_FAULT_POINTS)

@@ -154,6 +154,8 @@ void RunProcess::Connect() {
   workers_set_ = settings_.workers.value_or(run_.workers);
   time_from_ = steady_clock::now();
   wal_from_ = db::ToText(session_->Query("SELECT pg_current_wal_insert_lsn()").rows[0][0]);
+  others_ = checkpoints::LiveWorkers(*session_, run_id_, worker_);
+  Steer(nullptr);  // The pace holds from the first batch on.
   CountRows();
 }
 
@@ -351,7 +353,6 @@ bool RunProcess::Tick(WorkerPool* pool) {
 }
 
 void RunProcess::Steer(WorkerPool* pool) {
-  static_cast<void>(pool);
   pace_.SetRowsPerSecond(static_cast<double>(run_.pace) / static_cast<double>(others_ + 1));
   // A number given to this process holds until `pawl set` says otherwise.
   if (!settings_.workers || run_.workers != *settings_.workers) {
