@@ -230,7 +230,8 @@ std::int64_t JoinRun(db::Session& session, std::int64_t run, int backend_pid) {
       "$3::integer, a.pid, a.backend_start FROM pg_stat_activity AS a WHERE a.pid = $4::integer "
       "RETURNING worker_id",
       {std::to_string(run), HostName(), std::to_string(getpid()), std::to_string(backend_pid)});
-  PAWL_CHECK(!joined.rows.empty());
+  // No such backend: it was ended between its connect and now.
+  if (joined.rows.empty()) throw db::Error(db::Action::kReconnect, "the listening connection broke");
   return db::ToInt(joined.rows[0][0]);
 }
 
