@@ -300,8 +300,11 @@ void Engine::Abort(std::int64_t run) {
 }
 
 void Engine::Set(std::int64_t run, std::optional<int> workers, std::optional<std::int64_t> pace) {
-  if ((workers && (*workers < 0 || *workers > 64)) || (pace && *pace < 0)) {
-    db::FailInput("workers is a number from 0 to 64, pace a number of rows a second from 0 (unlimited).");
+  // No workers at all would be a pause that nobody sees as one.
+  if ((workers && (*workers < 1 || *workers > 64)) || (pace && *pace < 0)) {
+    db::FailInput(
+        "workers is a number from 1 to 64 (to stop, pause the run), pace a number of rows a second from 0 "
+        "(unlimited). Nothing was changed.");
   }
   const auto session = OpenControl(where_);
   checkpoints::SetRun(*session, run, workers, pace);

@@ -180,6 +180,9 @@ void RunProcess::Attempt() {
       }
     } catch (const db::Error& error) {
       if (error.action() == db::Action::kReconnect) throw;
+      // Paused or aborted from elsewhere at this very moment: that command stands, and nothing has failed.
+      run_ = checkpoints::LoadRun(*session_, run_id_);
+      if (!Working()) continue;
       stopped_by_conflict_ = error.sqlstate() == kConflictState;
       checkpoints::MoveRun(*session_, run_id_, "failed", error.what());
     }
