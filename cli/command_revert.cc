@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "cli/progress_display.h"
 #include "cli/summary.h"
+#include "schema/statement.h"
 
 namespace pawl::cli {
 namespace {
@@ -82,7 +83,7 @@ void AddRevert(CLI::App& app, Action& action) {
                    "Rows the application has changed since: stop, skip or force")
       ->check(CLI::IsMember({"stop", "skip", "force"}));
   command->add_option("--workers", arguments->workers, "Workers in this process")
-      ->check(CLI::Range(1, 1'000));
+      ->check(CLI::Range(1, schema::kWorkersMax));
   AddCommonOptions(*command, arguments->common);
   command->callback([arguments, &action] { action = [arguments] { return Revert(*arguments); }; });
 }

@@ -11,11 +11,11 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "db/error.h"
+#include "schema/statement.h"
 
 namespace pawl::cli {
 namespace {
 
-constexpr std::int64_t kWorkersMax = 64;  // The engine's.
 constexpr std::int64_t kPaceMax = 1'000'000'000'000;
 
 struct Arguments {
@@ -40,7 +40,7 @@ int Set(const Arguments& arguments) {
   std::optional<std::int64_t> pace;
   for (const std::string& setting : arguments.settings) {
     if (setting.starts_with("workers=")) {
-      workers = static_cast<int>(NumberOf(setting, 0, kWorkersMax));
+      workers = static_cast<int>(NumberOf(setting, 1, schema::kWorkersMax));
     } else if (setting.starts_with("pace=")) {
       pace = NumberOf(setting, 0, kPaceMax);
     } else {

@@ -10,7 +10,6 @@
 namespace pawl::cli {
 namespace {
 
-constexpr int kWorkersMax = 1'000;
 
 db::LogLevel LevelOf(const std::string& name) {
   if (name == "debug") return db::LogLevel::kDebug;
@@ -58,7 +57,7 @@ db::ConnectionString Prepare(const CommonOptions& options) {
 
 void AddWorkOptions(CLI::App& command, WorkOptions& options) {
   command.add_option("--workers", options.workers, "Workers in this process")
-      ->check(CLI::Range(1, kWorkersMax));
+      ->check(CLI::Range(1, schema::kWorkersMax));
   command.add_option("--pace", options.pace, "Rows a second over all processes; 0: no limit")
       ->check(CLI::NonNegativeNumber);
   command.add_flag("--no-verify", options.no_verify, "Leave the proof for `pawl verify`");

@@ -42,7 +42,10 @@ std::string SettingsSql(const SessionSettings& settings) {
       "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; "
       "SET row_security = off; SET jit = off; SET statement_timeout = {}; SET lock_timeout = {}; "
       "SET idle_in_transaction_session_timeout = 60000; "
-      "SET default_transaction_isolation = 'read committed'",
+      "SET default_transaction_isolation = 'read committed'; "
+      // Settings of later versions, where there are any: idle is how a paused run looks.
+      "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN "
+      "('idle_session_timeout', 'transaction_timeout')",
       settings.statement_timeout.count(), settings.lock_timeout.count());
   if (!settings.search_path.empty()) {
     sql += "; SET search_path = " + settings.search_path;

@@ -78,7 +78,9 @@ class ChangeTask : public SpanTask {
     walker_.MoveEnd(schema::PositionFrom(end_key));
   }
 
-  std::string KeyText() const override { return schema::ToText(slice_->range.hi); }
+  std::string KeyText() const override {
+    return slice_ ? schema::ToText(slice_->range.hi) : "not known yet";
+  }
   double hot_share() const override { return walker_.hot_share(); }
 
  private:

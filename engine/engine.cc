@@ -301,7 +301,7 @@ void Engine::Abort(std::int64_t run) {
 
 void Engine::Set(std::int64_t run, std::optional<int> workers, std::optional<std::int64_t> pace) {
   // No workers at all would be a pause that nobody sees as one.
-  if ((workers && (*workers < 1 || *workers > 64)) || (pace && *pace < 0)) {
+  if ((workers && (*workers < 1 || *workers > schema::kWorkersMax)) || (pace && *pace < 0)) {
     db::FailInput(
         "workers is a number from 1 to 64 (to stop, pause the run), pace a number of rows a second from 0 "
         "(unlimited). Nothing was changed.");

@@ -66,7 +66,9 @@ class RevertTask : public SpanTask {
   }
 
   void MoveEnd(const std::string&) override {}
-  std::string KeyText() const override { return std::to_string(ahead_.front().batch); }
+  std::string KeyText() const override {
+    return ahead_.empty() ? "not known yet" : std::to_string(ahead_.front().batch);
+  }
 
  private:
   Batch Around(db::Call call) {

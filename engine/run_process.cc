@@ -299,6 +299,7 @@ RunProcess::Verdict RunProcess::WorkOn(const schema::Step& step, const checkpoin
   progress_.step = step.number;
   progress_.step_title = step.title;
   WorkOrder order{where_, Settings(), round, worker_, {}, backfill.row_bytes, backfill.quarantine_max,
+                  backfill.stands_alone,
                   backfill.walked.schema + "." + backfill.walked.name, plan_.system_identifier, &tasks,
                   &pace_, &leases_};
   order.settings.statement_timeout = std::chrono::seconds(checkpoints::kBatchTimeoutSeconds);

@@ -64,6 +64,9 @@ void Worker::Connect() {
   // server costs repeated work, never rows. The end of a step commits synchronously.
   // Sequential scans of the target are refused anyway; this keeps small tables on their index.
   pipeline_->Execute("SET synchronous_commit = off; SET enable_seqscan = off");
+  if (order_.nested_loops_only) {
+    pipeline_->Execute("SET enable_hashjoin = off; SET enable_mergejoin = off");
+  }
   if (order_.system_identifier.empty()) return;
   const db::Result found =
       pipeline_->Execute("SELECT system_identifier, pg_is_in_recovery() FROM pg_control_system()");
@@ -130,7 +133,8 @@ void Worker::WorkSpan() {
       checkpoints::ReleaseSpan(*pipeline_, *lease_);
       break;
     }
-    std::optional<Batch> batch = task_->Next(sizer_.rows(), sizer_.narrowing());
+    std::optional<Batch> batch;
+    if (!Cut(batch)) continue;
     if (!batch) {
       checkpoints::FinishSpan(*pipeline_, *lease_);
       break;
@@ -145,6 +149,20 @@ void Worker::WorkSpan() {
   }
   task_.reset();
   Hold(std::nullopt);
+}
+
+// Finds the next batch; none where the span is at its end. Returns false where reading for it timed out or
+// collided, and it is to be tried again: an ALTER TABLE of the application may hold the table for a moment.
+bool Worker::Cut(std::optional<Batch>& batch) {
+  try {
+    batch = task_->Next(sizer_.rows(), sizer_.narrowing());
+    return true;
+  } catch (const db::Error& error) {
+    const bool split = error.action() == db::Action::kSplit && sizer_.Halve();
+    if (!split && error.action() != db::Action::kRetryBatch) throw;
+    if (!split) RetryLater(error);
+    return false;
+  }
 }
 
 // Returns false where the batch did not commit; the lease is gone then, or the batch is to be cut anew.
@@ -273,6 +291,8 @@ SELECT $1::bigint, $2::integer, $3::bigint, $4, $5,
   try {
     results = pipeline_->Run(calls);
   } catch (const db::Error& refused) {
+    // Cut anew, the row comes here again.
+    if (refused.action() == db::Action::kRetryBatch) return RetryLater(refused);
     if (std::string(refused.what()).find("pawl: quarantine full") == std::string::npos) throw;
     throw db::Error(db::Action::kStop,
                     fmt::format("{} refuses the change: {}. All other rows before it are done and kept. "

@@ -49,6 +49,7 @@ struct WorkOrder {
   batching::BatchLimits limits;
   std::int64_t row_bytes = 0;
   std::int64_t quarantine_max = 0;
+  bool nested_loops_only = false;  // The statement has no join of its own: see render.cc.
   std::string table;        // For messages: "public.orders".
   std::string system_identifier;
   TaskSource* tasks = nullptr;
@@ -88,6 +89,7 @@ class Worker {
   void Hold(std::optional<checkpoints::SpanLease> lease);
   bool WorkOneSpan();
   void WorkSpan();
+  bool Cut(std::optional<Batch>& batch);
   bool RunBatch(Batch batch);
   void Settle(const db::Error& error, const Batch& batch);
   void SetAside(const db::Error& error);

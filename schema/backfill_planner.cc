@@ -363,6 +363,23 @@ class BackfillPlanner {
                        });
   }
 
+  bool StandsAlone() const {
+    return statement_.kind == StatementKind::kUpdate && statement_.from_clause.empty() &&
+           !HasSubselect(statement_.where_clause) &&
+           std::all_of(statement_.assignments.begin(), statement_.assignments.end(),
+                       [&](const Assignment& assignment) {
+                         return assignment.expression && !HasSubselect(*assignment.expression);
+                       });
+  }
+
+  bool TestsAllNull() const {
+    std::set<std::string> tested;
+    for (const Conjunct& conjunct : statement_.conjuncts) tested.insert(conjunct.null_column);
+    return statement_.kind == StatementKind::kUpdate && statement_.from_clause.empty() &&
+           std::includes(tested.begin(), tested.end(), facts_.assigned.begin(),
+                         facts_.assigned.end());
+  }
+
   std::string SyncObstacle(const std::set<std::string>& base_columns) const {
     if (statement_.kind != StatementKind::kUpdate) return "only an UPDATE can be kept in sync";
     if (!statement_.from_clause.empty()) {
@@ -830,6 +847,8 @@ SELECT pg_catalog.count(*) FILTER (WHERE NOT old_values OPERATOR(pg_catalog.*=) 
     backfill.overriding = statement_.overriding;
     if (const std::string* inverse = OptionOf(statement_, "inverse")) backfill.inverse = *inverse;
     backfill.re_evaluable = facts_.re_evaluable;
+    backfill.stands_alone = StandsAlone();
+    backfill.old_is_null = TestsAllNull();
     backfill.quiet_triggers = is_quiet();
     backfill.quarantine_max = CountOf(statement_, "quarantine");
     backfill.batch_rows = CountOf(statement_, "batch_rows");

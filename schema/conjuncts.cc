@@ -231,6 +231,18 @@ bool ExcludesChanged(const std::string& column, const AstValue& other, bool is_e
   return IsRepeatable(*assigned) && SameExpression(other, *assigned, context);
 }
 
+// The assigned column c of `c IS NULL`.
+std::string NullColumn(const AstValue& tree, const ConjunctContext& context) {
+  const AstObject* test = NodeOf(tree, "NullTest");
+  if (test == nullptr || TextMember(*test, "nulltesttype") != "IS_NULL") return {};
+  const AstValue* argument = Member(*test, "arg");
+  const std::string column = argument == nullptr ? "" : ColumnNamed(*argument, context.alias);
+  const bool assigned =
+      std::any_of(context.assignments.begin(), context.assignments.end(),
+                  [&](const Assignment& assignment) { return assignment.column == column; });
+  return assigned ? column : std::string();
+}
+
 bool IsSelfExcluding(const AstValue& tree, const ConjunctContext& context) {
   if (const AstObject* test = NodeOf(tree, "NullTest")) {
     const AstValue* argument = Member(*test, "arg");
@@ -271,7 +283,8 @@ std::vector<Conjunct> SplitIntoConjuncts(const std::string& where_clause,
     const std::optional<AstValue> tree = ParseExpression(pieces[i]);
     if (!tree || WithoutLocations(*tree) != wanted[i]) return {};
     conjuncts.push_back(
-        {pieces[i], ColumnsRead(*tree, context.alias), IsSelfExcluding(*tree, context)});
+        {pieces[i], ColumnsRead(*tree, context.alias), IsSelfExcluding(*tree, context),
+         NullColumn(*tree, context)});
   }
   return conjuncts;
 }

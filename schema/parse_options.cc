@@ -13,13 +13,13 @@
 
 #include "db/error.h"
 #include "schema/ast.h"
+#include "schema/statement.h"
 
 namespace pawl::schema {
 namespace {
 
 // No count that makes sense here is longer, and none overflows where it is multiplied by bytes.
 constexpr std::int64_t kCountMax = 1'000'000'000'000;
-constexpr std::int64_t kWorkersMax = 1'000;
 
 // What a value must be, and the sentence that says so.
 struct OptionRule {
@@ -104,7 +104,7 @@ const std::array<OptionRule, 12>& Rules() {
       {"quarantine", "a number of rows, 0 or more", IsCount, ""},
       {"batch_rows", "a number of rows, 1 or more", IsPositiveCount, ""},
       {"batch_time", "a time in ms, s or min, for example 250ms", IsDuration, ""},
-      {"workers", "a number from 1 to 1000", IsWorkers, ""},
+      {"workers", "a number from 1 to 64", IsWorkers, ""},
       {"pace", "a number of rows per second, 0 for no limit", IsCount, ""},
       {"allow", "names of refusals joined by commas, for example self_join", IsNameList, ""},
   }};

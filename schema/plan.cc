@@ -118,6 +118,8 @@ void List(Fields& fields, T& item) {
     fields("inverse", item.inverse);
     fields("self_excluding", item.self_excluding);
     fields("re_evaluable", item.re_evaluable);
+    fields("stands_alone", item.stands_alone);
+    fields("old_is_null", item.old_is_null);
     fields("keep_in_sync", item.keep_in_sync);
     fields("quiet_triggers", item.quiet_triggers);
     fields("quarantine_max", item.quarantine_max);

@@ -78,6 +78,8 @@ struct Backfill {
   bool self_excluding = false;   // A changed row no longer matches WHERE (DELETE: always).
   bool re_evaluable = false;     // UPDATE: every expression is known, reads no assigned column, no other
                                  // table and nothing volatile: it gives the same again at any time.
+  bool stands_alone = false;     // UPDATE: neither FROM nor a sub-select; no join but Pawl's own.
+  bool old_is_null = false;      // UPDATE: WHERE tests every changed column IS NULL, so that is what a row held.
   bool keep_in_sync = false;     // A sync trigger runs while the step does.
   bool quiet_triggers = false;
   std::int64_t quarantine_max = 0;

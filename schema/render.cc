@@ -279,6 +279,29 @@ Texts Of(std::string_view table, std::string_view prefix, std::size_t count) {
   return names;
 }
 
+// `update` returns k1.., w1.. and what `olds` makes o1.. of. One row of undo holds the batch: its keys, what they
+// had, what they got.
+Rendered UpdateKeepingOld(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts,
+                          const std::string& update, const std::string& olds, int server_version,
+                          Binder& binder) {
+  std::string sql = fmt::format(
+      "{},\nchanged AS (\n{}\n),\nsummary AS (SELECT count(*) AS n, {} AS digest, {}, {}, {} FROM "
+      "changed),\n",
+      kBatchId, update, UpdateDigest(backfill, server_version), Aggregated(backfill.key, "k"), olds,
+      Aggregated(ChangedColumns(backfill), "w"));
+#ifndef PAWL_MUTANT_undo_insert
+  sql += UndoInsert(backfill, facts, Joined(Of("summary", "k", backfill.key.size())),
+                    Joined(Of("summary", "o", backfill.changed.size())),
+                    Joined(Of("summary", "w", backfill.changed.size())),
+                    "batch, summary WHERE summary.n > 0");
+#else
+  sql += "undo AS (SELECT 1)";
+#endif
+  sql += "\n" + LedgerInsert(slice, facts, "change", "summary.n", "summary.digest",
+                             "batch, summary", binder);
+  return {sql, binder.Take()};
+}
+
 // PostgreSQL 18 returns old and new values from the UPDATE itself: one scan, aligned by construction.
 Rendered UpdateReturningOld(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts,
                             int server_version) {
@@ -290,27 +313,57 @@ Rendered UpdateReturningOld(const Backfill& backfill, const Slice& slice, const 
   for (std::size_t i = 0; i < olds.size(); ++i) {
     returning.push_back(fmt::format("{} AS o{}", olds[i], i + 1));
   }
-  std::string sql = fmt::format(
-      "{},\nchanged AS (\n{}\n),\nsummary AS (SELECT count(*) AS n, {} AS digest, {}, {}, {} FROM "
-      "changed),\n",
-      kBatchId, UpdateText(backfill, slice, Joined(returning), binder),
-      UpdateDigest(backfill, server_version), Aggregated(backfill.key, "k"), Aggregated(changed, "o"),
-      Aggregated(changed, "w"));
-  sql += UndoInsert(backfill, facts, Joined(Of("summary", "k", backfill.key.size())),
-                    Joined(Of("summary", "o", changed.size())),
-                    Joined(Of("summary", "w", changed.size())),
-                    "batch, summary WHERE summary.n > 0");
-  sql += "\n" + LedgerInsert(slice, facts, "change", "summary.n", "summary.digest",
-                             "batch, summary", binder);
-  return {sql, binder.Take()};
+  return UpdateKeepingOld(backfill, slice, facts, UpdateText(backfill, slice, Joined(returning), binder),
+                          Aggregated(changed, "o"), server_version, binder);
 }
 
-// Before 18: the old values are read first, under the snapshot of the whole transaction, and packed in
+// Where the change is wanted only in rows that held NULL, the old values need not be read: the UPDATE itself
+// tests them, on the version that it changes.
+Rendered UpdateOfNulls(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts,
+                       int server_version) {
+  Binder binder;
+  const std::vector<Column> changed = ChangedColumns(backfill);
+  Texts olds;
+  for (std::size_t i = 0; i < changed.size(); ++i) {
+    const std::string type = changed[i].is_array ? "text" : changed[i].type;
+    olds.push_back(fmt::format("array_fill(NULL::{}, ARRAY[count(*)::integer]) AS o{}", type, i + 1));
+  }
+  const std::string update =
+      UpdateText(backfill, slice, Returning(backfill, backfill.alias, "w"), binder);
+  return UpdateKeepingOld(backfill, slice, facts, update, Joined(olds), server_version, binder);
+}
+
+// Before 18: the UPDATE joins the table with itself by ctid, and returns the old values from the other side.
+// REPEATABLE READ makes both sides one snapshot: a row that somebody changed since then is no longer
+// at its ctid, and the UPDATE fails with 40001 instead of passing it over. Old and new values are aligned by
+// construction. Sessions of such a step plan nested loops only: a hash join would read all of the table.
+Rendered UpdateJoiningOld(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts,
+                          int server_version) {
+  Binder binder;
+  const std::vector<Column> changed = ChangedColumns(backfill);
+  const std::string ctid = QuoteName(backfill.alias) + ".ctid";
+  Texts read = {ctid + " AS pawl_ctid"};
+  Texts returned = {Returning(backfill, backfill.alias, "w")};
+  const Texts olds = Qualified(backfill.alias, changed);
+  for (std::size_t i = 0; i < olds.size(); ++i) {
+    read.push_back(fmt::format("{} AS pawl_old{}", olds[i], i + 1));
+    returned.push_back(fmt::format("pawl_before.pawl_old{} AS o{}", i + 1, i + 1));
+  }
+  const std::string update = fmt::format(
+      "UPDATE {} SET {}\n  FROM (SELECT {} FROM {}\n WHERE {}{}) AS pawl_before\n WHERE {} = "
+      "pawl_before.pawl_ctid\n RETURNING {}",
+      Walked(backfill), backfill.set_clause, Joined(read), Walked(backfill),
+      InSlice(backfill, slice, binder), AndWhere(backfill.where_clause), ctid, Joined(returned));
+  return UpdateKeepingOld(backfill, slice, facts, update, Aggregated(changed, "o"), server_version,
+                          binder);
+}
+
+// Before 18, with FROM or a sub-select: the old values are read first, under the snapshot of the whole transaction, and packed in
 // key order; what the UPDATE wrote is packed in key order too; the two lists of keys must be the same.
 //
 // Accident without the comparison: a FROM that joins one row twice, or a trigger that suppresses a
 // change, would shift one list against the other, and a revert would give rows their neighbours' values.
-Rendered UpdateWithImages(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts,
+Rendered UpdatePackingOld(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts,
                           int server_version) {
   Binder binder;
   const std::vector<Column> changed = ChangedColumns(backfill);
@@ -348,14 +401,10 @@ SELECT count(*) AS n, {} AS digest, {}, {} FROM (SELECT * FROM changed ORDER BY 
       UpdateText(backfill, slice, Returning(backfill, backfill.alias, "w"), binder),
       UpdateDigest(backfill, server_version), Aggregated(backfill.key, "k"),
       Aggregated(changed, "w"), Joined(keys));
-#ifndef PAWL_MUTANT_undo_insert
   sql += UndoInsert(backfill, facts, Joined(Of("packed", "k", keys.size())),
                     Joined(Of("packed", "o", changed.size())),
                     Joined(Of("written", "w", changed.size())),
                     "batch, packed, written WHERE written.n > 0");
-#else
-  sql += "undo AS (SELECT 1)";
-#endif
   const std::string agree = fmt::format("{} *= {}", Record(Of("packed", "k", keys.size())),
                                         Record(Of("written", "k", keys.size())));
   const std::string rows = fmt::format(
@@ -467,9 +516,40 @@ std::string RenderUndoTable(const Backfill& backfill, std::int64_t run, int step
   return fmt::format("CREATE TABLE {} ({})", UndoTable(run, step), Joined(columns));
 }
 
+namespace {
+
+// How an UPDATE keeps the old values. With FROM the packed form stays, whatever the server: only its count
+// shows that a row was joined more than once.
+enum class ImageForm { kNulls, kReturned, kJoined, kPacked };
+
+ImageForm ImageFormOf(const Backfill& backfill, int server_version) {
+  if (!backfill.from_clause.empty()) return ImageForm::kPacked;
+  if (backfill.old_is_null) return ImageForm::kNulls;
+  if (server_version >= 180000) return ImageForm::kReturned;
+  return backfill.stands_alone ? ImageForm::kJoined : ImageForm::kPacked;
+}
+
+Rendered UpdateKeepingImages(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts,
+                             int server_version) {
+  switch (ImageFormOf(backfill, server_version)) {
+    case ImageForm::kNulls:
+      return UpdateOfNulls(backfill, slice, facts, server_version);
+    case ImageForm::kReturned:
+      return UpdateReturningOld(backfill, slice, facts, server_version);
+    case ImageForm::kJoined:
+      return UpdateJoiningOld(backfill, slice, facts, server_version);
+    case ImageForm::kPacked:
+      break;
+  }
+  return UpdatePackingOld(backfill, slice, facts, server_version);
+}
+
+}  // namespace
+
 bool NeedsRepeatableRead(const Backfill& backfill, int server_version) {
-  return backfill.kind == StatementKind::kUpdate && backfill.undo == UndoKind::kImage &&
-         (server_version < 180000 || !backfill.from_clause.empty());
+  if (backfill.kind != StatementKind::kUpdate || backfill.undo != UndoKind::kImage) return false;
+  const ImageForm form = ImageFormOf(backfill, server_version);
+  return form == ImageForm::kJoined || form == ImageForm::kPacked;
 }
 
 Rendered RenderChange(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts,
@@ -478,14 +558,9 @@ Rendered RenderChange(const Backfill& backfill, const Slice& slice, const Ledger
     return RenderDelete(backfill, slice, facts, server_version);
   }
   if (backfill.kind == StatementKind::kInsertSelect) return RenderInsert(backfill, slice, facts);
-  if (backfill.undo != UndoKind::kImage) {
-    return UpdateWithoutImages(backfill, slice, facts, server_version);
-  }
-  // With FROM the first form stays: only its count shows that a row was joined more than once.
-  if (!NeedsRepeatableRead(backfill, server_version)) {
-    return UpdateReturningOld(backfill, slice, facts, server_version);
-  }
-  return UpdateWithImages(backfill, slice, facts, server_version);
+  return backfill.undo == UndoKind::kImage
+             ? UpdateKeepingImages(backfill, slice, facts, server_version)
+             : UpdateWithoutImages(backfill, slice, facts, server_version);
 }
 
 Rendered RenderSkip(const Backfill&, const Slice& slice, const LedgerFacts& facts) {

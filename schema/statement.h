@@ -14,6 +14,9 @@
 
 namespace pawl::schema {
 
+// Workers of one process. More than a few per core of the server gain nothing, and each takes a connection.
+inline constexpr int kWorkersMax = 64;
+
 enum class StatementKind { kUpdate, kDelete, kInsertSelect, kAddColumn, kCreateTable, kOtherDdl };
 
 // A name as written; `schema` is empty where the search path decides. Unquoted names are folded.
@@ -51,6 +54,8 @@ struct Conjunct {
   // must not change it (numeric(10,2) rounds: then `c <> e` still holds), and no trigger may assign
   // c.
   bool self_excluding = false;
+  // The column of the target where the operand is `c IS NULL` for an assigned c; else empty.
+  std::string null_column;
 };
 
 struct FunctionCall {
