@@ -56,14 +56,14 @@ void SpanWalker::OpenWindow(std::int64_t rows) {
 void SpanWalker::CutPass(std::int64_t rows) {
   const Cursor& cursor = opened_ ? *opened_ : cursor_;
   const std::int64_t classes = cursor.residue_hi - cursor.residue_lo;
-  const std::int64_t step = std::clamp<std::int64_t>(rows * backfill_.stride / classes, 1,
-                                                     std::max<std::int64_t>(1, window_rows_ / kSubRangesMin));
+  const std::int64_t rows_max = std::max<std::int64_t>(1, window_rows_ / kSubRangesMin);
+  cut_rows_ = std::clamp<std::int64_t>(rows * backfill_.stride / classes, 1, rows_max);
   cuts_.clear();
   cut_ = 0;
   cuts_whole_ = cursor.at == cursor.window_lo;
   std::optional<schema::Position> at = cursor.at;
   while (true) {
-    const auto next = keys_.Ahead({at, cursor.window_hi}, step);
+    const auto next = keys_.Ahead({at, cursor.window_hi}, cut_rows_);
     if (!next || *next == cursor.window_hi) break;
     cuts_.push_back(*next);
     at = next;
@@ -75,7 +75,8 @@ schema::Slice SpanWalker::NextInWindow(std::int64_t rows, bool exact) {
   if (cuts_.empty()) CutPass(rows);
   const Cursor& cursor = opened_ ? *opened_ : cursor_;
   schema::Slice slice{{cursor.at, cuts_[cut_]}, cursor.residue_lo, cursor.residue_hi};
-  slice.rows_expected = std::max<std::int64_t>(1, std::min(rows, window_rows_ / kSubRangesMin / backfill_.stride));
+  const std::int64_t classes = cursor.residue_hi - cursor.residue_lo;
+  slice.rows_expected = std::max<std::int64_t>(1, cut_rows_ * classes / backfill_.stride);
   if (exact) {
     if (const auto boundary = keys_.KeyAt(slice, rows)) slice.range.hi = *boundary;
   }

@@ -77,6 +77,7 @@ class SpanWalker {
   // was opened but has no committed batch yet exists in `opened_` only.
   std::optional<Cursor> opened_;
   std::vector<schema::Position> cuts_;
+  std::int64_t cut_rows_ = 0;  // Rows of all classes in one of them.
   std::size_t cut_ = 0;
   bool cuts_whole_ = false;  // They begin where the window does.
   bool give_up_ = false;

@@ -39,7 +39,7 @@ class ChangeTask : public SpanTask {
   std::optional<Batch> Next(std::int64_t rows, bool exact) override {
     slice_ = walker_.Next(rows, exact);
     if (!slice_) return std::nullopt;
-    rows_visited_ = rows;
+    rows_visited_ = slice_->rows_expected > 0 ? std::min(rows, slice_->rows_expected) : rows;
     schema::Rendered change =
         schema::RenderChange(backfill_, *slice_, Facts(), facts_.server_version);
     if (facts_.reverting) AsRevert(change.sql);
@@ -127,8 +127,8 @@ class ChangeTask : public SpanTask {
 
 }  // namespace
 
-ChangeSource::ChangeSource(const schema::Backfill& backfill, const ChangeFacts& facts)
-    : backfill_(backfill), facts_(facts) {}
+ChangeSource::ChangeSource(schema::Backfill backfill, const ChangeFacts& facts)
+    : backfill_(std::move(backfill)), facts_(facts) {}
 
 std::unique_ptr<SpanTask> ChangeSource::Open(db::Pipeline& pipeline,
                                              const checkpoints::SpanLease& lease,

@@ -18,15 +18,15 @@ struct ChangeFacts {
 
 class ChangeSource : public TaskSource {
  public:
-  // `backfill` must outlive it. Closing sweeps (round 2 and up) walk in plain order.
-  ChangeSource(const schema::Backfill& backfill, const ChangeFacts& facts);
+  // Closing sweeps (round 2 and up) walk in plain order.
+  ChangeSource(schema::Backfill backfill, const ChangeFacts& facts);
 
   std::unique_ptr<SpanTask> Open(db::Pipeline& pipeline, const checkpoints::SpanLease& lease,
                                  std::int64_t worker) override;
   bool Split(db::Pipeline& pipeline) override;
 
  private:
-  const schema::Backfill& backfill_;
+  const schema::Backfill backfill_;
   ChangeFacts facts_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "checkpoints/control_schema.h"
 #include "checkpoints/run_store.h"
+#include "checkpoints/step_store.h"
 #include "db/error.h"
 #include "db/session.h"
 #include "engine/ddl.h"
@@ -83,7 +84,7 @@ RunResult DoneAlready(db::Session& session, const checkpoints::RunRow& run) {
   result.already_done = true;
   result.seconds = static_cast<double>(run.working_ms) / 1000;
   result.wal_bytes = run.wal_bytes;
-  result.undo_bytes = UndoBytes(session, run.run);
+  result.undo_bytes = checkpoints::UndoBytes(session, run.run);
   result.rows_done = db::ToInt(
       session
           .Query("SELECT coalesce(sum(rows), 0)::bigint FROM pawl.ledger WHERE run_id = $1::bigint AND "

@@ -6,7 +6,9 @@
 //                               backfill: cut spans, work, sweep -> done           running backfill
 //                then           verify -> sync off -> completed
 //
-// Owned and called by one thread; workers are threads of its pool.
+// Three chapters: run_process.cc (the loop, workers, progress), run_forward.cc, run_back.cc.
+//
+// Thread safety: none. Owned and called by one thread; workers are threads of its pool.
 #pragma once
 
 #include <atomic>
@@ -17,9 +19,9 @@
 
 #include "checkpoints/run_store.h"
 #include "checkpoints/span_store.h"
-#include "db/pipeline.h"
 #include "db/session.h"
 #include "engine/engine.h"
+#include "engine/event_loop.h"
 #include "engine/pace.h"
 #include "engine/progress_meter.h"
 #include "engine/worker_pool.h"
@@ -41,7 +43,6 @@ class RunProcess {
   RunResult Execute();
 
  private:
-  class EventLoop;
   enum class Verdict { kDone, kInterrupted };
 
   void Connect();
@@ -54,6 +55,7 @@ class RunProcess {
   Verdict RunSimpleStep(const schema::Step& step, const std::string& sql, const std::string& new_state);
   Verdict RunBackfill(const schema::Step& step);
   Verdict RunRound(const schema::Step& step, int round);
+  bool IsLastRound(const schema::Step& step, int round);
   Verdict VerifyAll();
 
   void GoBack();
@@ -62,8 +64,11 @@ class RunProcess {
   Verdict RevertByWalking(const schema::Step& step, const RevertSettings& settings);
   void ListImplicitConflicts(const schema::Step& step);
 
-  Verdict WorkOn(const schema::Step& step, const checkpoints::Round& round, TaskSource& tasks,
-                 const schema::Backfill& backfill);
+  Verdict WorkOn(const schema::Step& step, const checkpoints::Round& round);
+  std::unique_ptr<TaskSource> TasksFor(const schema::Step& step,
+                                       const checkpoints::Round& round) const;
+  WorkOrder OrderFor(const schema::Backfill& backfill, const checkpoints::Round& round,
+                     TaskSource& tasks);
   bool Tick(WorkerPool* pool);
   void Steer(WorkerPool* pool);
   void Absorb(WorkerPool& pool);
@@ -71,10 +76,8 @@ class RunProcess {
   void CountRows();
   bool Working() const;
   db::SessionSettings Settings() const;
-  std::string StepState(int step);
-  void SetStepState(int step, const std::string& state);
-  std::int64_t RowsChanged(int step, int round);
-  std::int64_t ConflictsLeft();
+  std::string StepState(const schema::Step& step);
+  void SetStepState(const schema::Step& step, const std::string& state);
   void AddTime();
   RunResult Result();
 
@@ -98,9 +101,10 @@ class RunProcess {
   std::optional<VerifyReport> verification_;
   std::chrono::steady_clock::time_point looked_at_{};
   std::chrono::steady_clock::time_point beat_at_{};
-  std::chrono::steady_clock::time_point counted_at_{};
+  std::chrono::steady_clock::time_point count_again_at_{};
   std::chrono::steady_clock::time_point time_from_{};
   std::string wal_from_;
+  std::int64_t counted_to_ = 0;  // The batch up to which progress_ was counted from the ledger.
   std::int64_t others_ = 0;
   std::int64_t spent_ms_ = 0;
   std::int64_t spent_wal_bytes_ = 0;
@@ -114,8 +118,5 @@ VerifyReport VerifyRun(db::Session& session, const db::ConnectionString& where,
                        std::int64_t run, bool accept_changed, const std::function<bool()>& stopped);
 
 db::SessionSettings SettingsOf(const schema::Plan& plan);
-
-// Bytes of all undo tables of the run.
-std::int64_t UndoBytes(db::Session& session, std::int64_t run);
 
 }  // namespace pawl::engine

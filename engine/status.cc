@@ -7,6 +7,7 @@
 
 #include "checkpoints/control_schema.h"
 #include "checkpoints/run_store.h"
+#include "checkpoints/step_store.h"
 #include "db/error.h"
 #include "engine/engine.h"
 #include "engine/run_process.h"
@@ -85,7 +86,7 @@ RunStatus StatusOf(db::Session& session, const checkpoints::RunRow& run) {
       {id});
   status.progress.rows_done = db::ToInt(counts.rows[0][0]);
   status.rows_quarantined = db::ToInt(counts.rows[0][1]);
-  status.undo_bytes = UndoBytes(session, run.run);
+  status.undo_bytes = checkpoints::UndoBytes(session, run.run);
   ReadSteps(session, run, checkpoints::LoadPlan(session, run.plan_hash), status.progress);
   status.workers = ReadWorkers(session, run.run);
   for (const RunStatus::Worker& worker : status.workers) {

@@ -1,0 +1,22 @@
+#include <boost/json.hpp>
+
+#include "engine/run_process.h"
+
+namespace pawl::engine {
+
+std::string ToText(const RevertSettings& settings) {
+  boost::json::object object;
+  object["batches"] = boost::json::value_from(settings.batches);
+  object["on_conflict"] = static_cast<int>(settings.on_conflict);
+  return boost::json::serialize(object);
+}
+
+RevertSettings RevertSettingsFrom(const std::string& text) {
+  RevertSettings settings;
+  const boost::json::value value = boost::json::parse(text);
+  settings.batches = boost::json::value_to<std::vector<std::int64_t>>(value.at("batches"));
+  settings.on_conflict = static_cast<OnConflict>(value.at("on_conflict").as_int64());
+  return settings;
+}
+
+}  // namespace pawl::engine

@@ -1,0 +1,122 @@
+// The way back: the steps in reverse, each batch or row only where it still holds what the run wrote.
+#include <fmt/format.h>
+
+#include "checkpoints/step_store.h"
+#include "db/quote.h"
+#include "engine/revert_task.h"
+#include "engine/run_process.h"
+#include "engine/span_cutting.h"
+
+namespace pawl::engine {
+
+void RunProcess::GoBack() {
+  const RevertSettings settings = RevertSettingsFrom(run_.revert_options);
+  // The sync triggers go first: they would fill again what is being emptied.
+  for (const schema::Step& step : plan_.steps) {
+    if (step.kind != schema::StepKind::kSyncOn || !settings.batches.empty()) continue;
+    if (StepState(step) != "done") continue;
+    if (RunSimpleStep(step, step.inverse, "reverted") == Verdict::kInterrupted) return;
+  }
+  for (auto step = plan_.steps.rbegin(); step != plan_.steps.rend(); ++step) {
+    const std::string state = StepState(*step);
+    if (state == "reverted" || state == "pending" || step->kind == schema::StepKind::kSyncOff ||
+        step->kind == schema::StepKind::kSyncOn) {
+      continue;
+    }
+    if (RevertStep(*step, settings) == Verdict::kInterrupted) return;
+  }
+  AddTime();
+  checkpoints::MoveRun(*session_, run_id_, settings.batches.empty() ? "reverted" : "completed",
+                       settings.batches.empty() ? "" : "some batches were taken back");
+}
+
+RunProcess::Verdict RunProcess::RevertStep(const schema::Step& step, const RevertSettings& settings) {
+  progress_.step = step.number;
+  progress_.step_title = "take back: " + step.title;
+  if (!step.backfill) {
+    // An object that still holds what somebody else wrote is kept.
+    if (!settings.batches.empty() || step.inverse.empty() ||
+        checkpoints::Conflicts(*session_, run_id_) > 0) {
+      return Verdict::kDone;
+    }
+    return RunSimpleStep(step, step.inverse, "reverted");
+  }
+  const Verdict verdict = step.backfill->undo == schema::UndoKind::kImplicit
+                              ? RevertByWalking(step, settings)
+                              : RevertByLedger(step, settings);
+  if (verdict == Verdict::kDone && settings.batches.empty()) SetStepState(step, "reverted");
+  return verdict;
+}
+
+RunProcess::Verdict RunProcess::RevertByLedger(const schema::Step& step, const RevertSettings& settings) {
+  if (step.backfill->undo == schema::UndoKind::kNone) {
+    throw db::Error(db::Action::kStop,
+                    fmt::format("Step {} ({}) was run with undo=none; it cannot be taken back.",
+                                step.number, step.title));
+  }
+  if (!settings.batches.empty()) {
+    // An unfinished revert of chosen batches is carried on; otherwise a new round is cut.
+    checkpoints::Round at{run_id_, step.number,
+                          checkpoints::LastRound(*session_, run_id_, step.number, true)};
+    if (at.round > -1000 || checkpoints::UnfinishedSpans(*session_, at) == 0) {
+      at.round = std::min(at.round, -999) - 1;
+      checkpoints::CreateSpans(*session_, at,
+                               CutRevertSpans(*session_, {run_id_, step.number, 0}, settings.batches));
+    }
+    return WorkOn(step, at);
+  }
+  // Later rounds first: a sweep may have touched a row that round 1 had touched before.
+  const int last = checkpoints::LastRound(*session_, run_id_, step.number, false);
+  for (int round = last; round >= 1; --round) {
+    const checkpoints::Round at{run_id_, step.number, -round};
+    checkpoints::CreateSpans(*session_, at,
+                             CutRevertSpans(*session_, {run_id_, step.number, round}, {}));
+    if (WorkOn(step, at) == Verdict::kInterrupted) return Verdict::kInterrupted;
+  }
+  return Verdict::kDone;
+}
+
+// Implicit undo: the columns were empty before. Walks the table as forward and empties what still holds what
+// the expression gives.
+RunProcess::Verdict RunProcess::RevertByWalking(const schema::Step& step, const RevertSettings& settings) {
+  if (!settings.batches.empty()) {
+    throw db::Error(db::Action::kBadInput,
+                    fmt::format("Step {} keeps no record of each row: its column was created empty by this "
+                                "migration. It can be taken back whole, without --batch.",
+                                step.number));
+  }
+  for (int round = 1;; ++round) {
+    const checkpoints::Round at{run_id_, step.number, -round};
+    checkpoints::CreateSpans(*session_, at, CutSpans(*session_, *step.backfill));
+    if (WorkOn(step, at) == Verdict::kInterrupted) return Verdict::kInterrupted;
+    if (IsLastRound(step, -round)) break;
+  }
+  ListImplicitConflicts(step);
+  return Verdict::kDone;
+}
+
+// Whatever is not empty now was written by the application, before or after our batch.
+void RunProcess::ListImplicitConflicts(const schema::Step& step) {
+  const schema::Backfill& backfill = *step.backfill;
+  std::string key = "ARRAY['?']";
+  if (!backfill.key.empty()) {
+    key.clear();
+    for (const schema::Column& column : backfill.key) {
+      key += (key.empty() ? "ARRAY[" : ", ") + db::QuoteName(column.name) + "::text";
+    }
+    key += "]";
+  }
+  std::string held;
+  for (const schema::ChangedColumn& changed : backfill.changed) {
+    held += (held.empty() ? "" : " OR ") + db::QuoteName(changed.column.name) + " IS NOT NULL";
+  }
+  session_->Query(
+      fmt::format("INSERT INTO pawl.conflict (run_id, step, batch_id, key, reason) SELECT $1::bigint, "
+                  "$2::integer, 0, array_to_json({})::text, 'the row holds another value than the "
+                  "migration wrote' FROM ONLY {} WHERE ({}) AND NOT EXISTS (SELECT FROM pawl.conflict AS c "
+                  "WHERE c.run_id = $1::bigint AND c.step = $2::integer)",
+                  key, db::QuoteName(backfill.walked.schema, backfill.walked.name), held),
+      {std::to_string(run_id_), std::to_string(step.number)});
+}
+
+}  // namespace pawl::engine
