@@ -14,13 +14,14 @@ constexpr std::int64_t kSubRangesMin = 10;
 }  // namespace
 
 SpanWalker::SpanWalker(KeySource& keys, const schema::Backfill& backfill, schema::Position end,
-                       Cursor cursor, std::int64_t window_rows, bool strides)
+                       Cursor cursor, std::int64_t window_rows, Passes passes)
     : keys_(keys),
       backfill_(backfill),
       end_(std::move(end)),
       cursor_(std::move(cursor)),
       window_rows_(window_rows),
-      watch_(strides) {}
+      downward_(passes == Passes::kDownward),
+      watch_(passes == Passes::kOne ? 1 : backfill.stride) {}
 
 std::optional<schema::Slice> SpanWalker::Next(std::int64_t rows, bool exact) {
   if (cursor_.in_window || opened_) return NextInWindow(rows, exact);
@@ -75,6 +76,10 @@ schema::Slice SpanWalker::NextInWindow(std::int64_t rows, bool exact) {
   if (cuts_.empty()) CutPass(rows);
   const Cursor& cursor = opened_ ? *opened_ : cursor_;
   schema::Slice slice{{cursor.at, cuts_[cut_]}, cursor.residue_lo, cursor.residue_hi};
+  if (downward_) {
+    slice.residue_lo = backfill_.stride - cursor.residue_hi;
+    slice.residue_hi = backfill_.stride - cursor.residue_lo;
+  }
   const std::int64_t classes = cursor.residue_hi - cursor.residue_lo;
   slice.rows_expected = std::max<std::int64_t>(1, cut_rows_ * classes / backfill_.stride);
   if (exact) {
@@ -110,17 +115,17 @@ bool SpanWalker::Finishes(const Cursor& cursor) const {
 void SpanWalker::Commit(const schema::Slice& slice, std::int64_t rows, std::int64_t updated,
                         std::int64_t hot) {
   const bool windowed = cursor_.in_window || opened_.has_value();
-  const std::int64_t residue = slice.residue_lo;
+  const Cursor at = opened_ ? *opened_ : cursor_;
   const Cursor next = After(slice);
-  const bool pass_ended = windowed && (!next.in_window || next.residue_lo != residue);
+  const bool pass_ended = windowed && (!next.in_window || next.residue_lo != at.residue_lo);
   cursor_ = next;
   opened_.reset();
   if (!windowed) {
     watch_.VisitedPlain(rows);
     return;
   }
-  if (!give_up_ && slice.residue_hi - residue == 1) {
-    give_up_ = watch_.GiveUp(residue, updated, hot, window_rows_);
+  if (!give_up_ && at.residue_hi - at.residue_lo == 1) {
+    give_up_ = watch_.GiveUp(at.residue_lo, updated, hot, window_rows_);
   }
   if (pass_ended) {
     // The cuts serve every pass of one class; not the merged pass, and not when they began half way.

@@ -35,11 +35,16 @@ class KeySource {
   virtual std::optional<schema::Position> Ahead(const schema::Range& range, std::int64_t count) = 0;
 };
 
+// Downward takes the residues from the last to the first. A way back goes so: the rows that the first pass
+// of the way forward moved out are packed elsewhere now; changed first, they would fill the room that it
+// left to the others, and nothing after them would be HOT (5 % measured, and twice the table).
+enum class Passes { kOne, kUpward, kDownward };
+
 class SpanWalker {
  public:
   // `keys` and `backfill` must outlive the walker. `window_rows` is how many rows a stride window spans.
   SpanWalker(KeySource& keys, const schema::Backfill& backfill, schema::Position end, Cursor cursor,
-             std::int64_t window_rows, bool strides);
+             std::int64_t window_rows, Passes passes);
 
   // The next slice of about `rows` rows, or nullopt at the end. `exact`: count rows, not estimates.
   // Throws what the key source throws, and has then changed nothing.
@@ -72,6 +77,7 @@ class SpanWalker {
   schema::Position end_;
   Cursor cursor_;
   std::int64_t window_rows_;
+  bool downward_;
   StrideWatch watch_;
   // The sub-ranges of the pass in progress: their upper ends, the last one the window's. A window that
   // was opened but has no committed batch yet exists in `opened_` only.

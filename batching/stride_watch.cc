@@ -9,6 +9,8 @@ constexpr double kShareMin = 0.30;
 // Too few rows say nothing: a share of 300 rows is right within 5 %.
 constexpr std::int64_t kRowsMin = 300;
 constexpr std::int64_t kWindowsOffMax = 32;
+// At least the second half of a window is judged.
+constexpr std::int64_t kFillingPassesMax = 3;
 
 }  // namespace
 
@@ -17,9 +19,9 @@ void StrideWatch::BeginWindow() {
   hot_ = 0;
 }
 
-bool StrideWatch::GiveUp(std::int64_t residue, std::int64_t updated, std::int64_t hot,
+bool StrideWatch::GiveUp(std::int64_t pass, std::int64_t updated, std::int64_t hot,
                          std::int64_t window_rows) {
-  if (residue == 0) return false;
+  if (pass < std::min(kFillingPassesMax, passes_ / 2)) return false;
   updated_ += updated;
   hot_ += hot;
   if (updated_ < kRowsMin) return false;

@@ -2,7 +2,7 @@
 // passes, which shows as HOT updates; an old snapshot, a slot or an index that nobody saw stops that, and
 // strides are then slower than plain order (0.79 measured).
 //
-//   striding ──share of the second pass < 30 %──> plain for 4 windows' worth of rows ──> striding (a probe)
+//   striding ──share of the later passes < 30 %──> plain for 4 windows' worth of rows ──> striding (a probe)
 //                                                 8, 16, 32 after further failures
 //
 // Thread safety: none. Owned by one worker.
@@ -14,14 +14,16 @@ namespace pawl::batching {
 
 class StrideWatch {
  public:
-  explicit StrideWatch(bool wanted) : wanted_(wanted) {}
+  // `passes` is the stride: 1 for plain order throughout.
+  explicit StrideWatch(std::int64_t passes) : passes_(passes) {}
 
   // True if the next window is to be walked in strides.
-  bool striding() const { return wanted_ && plain_rows_left_ <= 0; }
+  bool striding() const { return passes_ > 1 && plain_rows_left_ <= 0; }
 
-  // A batch of pass `residue` (0 the first) changed `updated` rows, `hot` of them HOT. Returns true if
-  // the rest of the window is to be walked at once. The first pass fills the pages and says nothing.
-  bool GiveUp(std::int64_t residue, std::int64_t updated, std::int64_t hot, std::int64_t window_rows);
+  // A batch of `pass` (0 the first) changed `updated` rows, `hot` of them HOT. Returns true if the rest of the
+  // window is to be walked at once. The first passes say nothing: they move rows out of full pages, and
+  // where an earlier run has left rows packed elsewhere, the first of them fills what room there was.
+  bool GiveUp(std::int64_t pass, std::int64_t updated, std::int64_t hot, std::int64_t window_rows);
 
   // A plain batch visited `rows`.
   void VisitedPlain(std::int64_t rows) { plain_rows_left_ -= rows; }
@@ -32,7 +34,7 @@ class StrideWatch {
   double hot_share() const { return share_; }
 
  private:
-  bool wanted_;
+  std::int64_t passes_;
   std::int64_t plain_rows_left_ = 0;
   std::int64_t windows_off_ = 2;
   std::int64_t updated_ = 0;

@@ -1,6 +1,7 @@
 #include "engine/change_task.h"
 
 #include <bit>
+#include <cstdlib>
 #include <set>
 
 #include "batching/span_walker.h"
@@ -16,10 +17,13 @@ namespace {
 constexpr const char* kHotSql =
     "SELECT pg_stat_get_xact_tuples_updated($1::oid), pg_stat_get_xact_tuples_hot_updated($1::oid)";
 
-bool Strides(const schema::Backfill& backfill, const ChangeFacts& facts) {
+batching::Passes PassesOf(const schema::Backfill& backfill, const ChangeFacts& facts) {
   const bool strided = backfill.order == schema::Order::kKeyStrides ||
                        backfill.order == schema::Order::kBlockStrides;
-  return strided && backfill.stride > 1 && (facts.round.round == 1 || facts.round.round == -1);
+  if (!strided || backfill.stride == 1 || std::abs(facts.round.round) > 1) {
+    return batching::Passes::kOne;
+  }
+  return facts.reverting ? batching::Passes::kDownward : batching::Passes::kUpward;
 }
 
 class ChangeTask : public SpanTask {
@@ -31,7 +35,7 @@ class ChangeTask : public SpanTask {
         pipeline_(pipeline),
         keys_(pipeline, backfill),
         walker_(keys_, backfill, schema::PositionFrom(lease.end_key),
-                batching::CursorFrom(lease.cursor), WindowRows(backfill), Strides(backfill, facts)),
+                batching::CursorFrom(lease.cursor), WindowRows(backfill), PassesOf(backfill, facts)),
         span_(lease.span),
         seq_(lease.seq),
         worker_(worker) {}
@@ -46,7 +50,7 @@ class ChangeTask : public SpanTask {
     Batch batch = Around({std::move(change.sql), std::move(change.parameters)});
     LookAtPlan(rows, batch.calls[0]);
     batch.repeatable_read = schema::NeedsRepeatableRead(backfill_, facts_.server_version);
-    if (Strides(backfill_, facts_)) {
+    if (PassesOf(backfill_, facts_) != batching::Passes::kOne) {
       batch.calls.push_back({kHotSql, {std::to_string(backfill_.walked_oid)}});
     }
     return batch;

@@ -109,7 +109,7 @@ Keys Sorted(Keys keys) {
 TEST(SpanWalkerTest, PlainIsKeyOrder) {
   VectorKeys keys(Numbers(1'000), 1);
   const schema::Backfill backfill = Strided(1);
-  SpanWalker walker(keys, backfill, At(1'000), {}, 1'000, false);
+  SpanWalker walker(keys, backfill, At(1'000), {}, 1'000, Passes::kOne);
   const Trace trace = WalkAll(walker, keys, 100);
   EXPECT_EQ(trace.visited, Numbers(1'000));
   EXPECT_EQ(trace.slices.size(), 10u);
@@ -118,8 +118,8 @@ TEST(SpanWalkerTest, PlainIsKeyOrder) {
 TEST(SpanWalkerTest, OnlyTheLastSliceFinishes) {
   VectorKeys keys(Numbers(100), 4);
   const schema::Backfill backfill = Strided(4);
-  for (const bool strides : {false, true}) {
-    SpanWalker walker(keys, backfill, At(100), {}, 40, strides);
+  for (const Passes passes : {Passes::kOne, Passes::kUpward, Passes::kDownward}) {
+    SpanWalker walker(keys, backfill, At(100), {}, 40, passes);
     Keys visited;
     bool finished = false;
     while (const auto slice = walker.Next(7, false)) {
@@ -137,9 +137,9 @@ TEST(SpanWalkerTest, OnlyTheLastSliceFinishes) {
 TEST(SpanWalkerTest, ASpanWithoutRowsIsOneSlice) {
   VectorKeys keys({}, 4);
   const schema::Backfill backfill = Strided(4);
-  SpanWalker plain(keys, backfill, At(10), {}, 100, false);
+  SpanWalker plain(keys, backfill, At(10), {}, 100, Passes::kOne);
   EXPECT_EQ(WalkAll(plain, keys, 10).slices.size(), 1u);
-  SpanWalker strided(keys, backfill, At(10), {}, 100, true);
+  SpanWalker strided(keys, backfill, At(10), {}, 100, Passes::kUpward);
   EXPECT_EQ(WalkAll(strided, keys, 10).slices.size(), 4u);
 }
 
@@ -148,7 +148,7 @@ TEST(SpanWalkerTest, AFinishedSpanYieldsNothing) {
   const schema::Backfill backfill = Strided(1);
   Cursor cursor;
   cursor.at = At(10);
-  SpanWalker walker(keys, backfill, At(10), cursor, 100, false);
+  SpanWalker walker(keys, backfill, At(10), cursor, 100, Passes::kOne);
   EXPECT_FALSE(walker.Next(5, false).has_value());
 }
 
@@ -156,7 +156,7 @@ TEST(SpanWalkerTest, StridesVisitOneResidueAfterTheOtherWindowByWindow) {
   constexpr std::int64_t kStride = 4;
   VectorKeys keys(Numbers(2'000), kStride);
   const schema::Backfill backfill = Strided(kStride);
-  SpanWalker walker(keys, backfill, At(2'000), {}, 400, true);
+  SpanWalker walker(keys, backfill, At(2'000), {}, 400, Passes::kUpward);
   const Trace trace = WalkAll(walker, keys, 20);
   EXPECT_EQ(Sorted(trace.visited), Numbers(2'000));
   for (std::size_t i = 1; i < trace.visited.size(); ++i) {
@@ -170,7 +170,7 @@ TEST(SpanWalkerTest, StridesVisitOneResidueAfterTheOtherWindowByWindow) {
 TEST(SpanWalkerTest, NoPassReturnsToAPageAtOnce) {
   VectorKeys keys(Numbers(400), 4);
   const schema::Backfill backfill = Strided(4);
-  SpanWalker walker(keys, backfill, At(400), {}, 400, true);
+  SpanWalker walker(keys, backfill, At(400), {}, 400, Passes::kUpward);
   // A batch of the whole pass would do, but four passes of four sub-ranges at least are kept.
   EXPECT_GE(WalkAll(walker, keys, 10'000).slices.size(), 16u);
 }
@@ -179,7 +179,8 @@ TEST(SpanWalkerTest, AFailedSliceIsAskedForAgainSmaller) {
   for (const std::int64_t stride : {1, 4}) {
     VectorKeys keys(Numbers(1'000), stride);
     const schema::Backfill backfill = Strided(stride);
-    SpanWalker walker(keys, backfill, At(1'000), {}, 400, stride > 1);
+    SpanWalker walker(keys, backfill, At(1'000), {}, 400,
+                      stride > 1 ? Passes::kUpward : Passes::kOne);
     for (std::int64_t rows = 64; rows > 1; rows /= 2) {
       const auto slice = walker.Next(rows, true);
       ASSERT_TRUE(slice.has_value());
@@ -193,7 +194,7 @@ TEST(SpanWalkerTest, AFailedSliceIsAskedForAgainSmaller) {
 TEST(SpanWalkerTest, AFailingKeySourceChangesNothing) {
   VectorKeys keys(Numbers(100), 4);
   const schema::Backfill backfill = Strided(4);
-  SpanWalker walker(keys, backfill, At(100), {}, 40, true);
+  SpanWalker walker(keys, backfill, At(100), {}, 40, Passes::kUpward);
   keys.FailOnce();
   EXPECT_THROW(walker.Next(10, false), std::runtime_error);
   EXPECT_EQ(ToText(walker.cursor()), ToText(Cursor{}));
@@ -204,13 +205,13 @@ TEST(SpanWalkerTest, StridesAreGivenUpInTheMiddleOfAWindow) {
   constexpr std::int64_t kRows = 40'000;
   VectorKeys keys(Numbers(kRows), 8);
   const schema::Backfill backfill = Strided(8);
-  SpanWalker walker(keys, backfill, At(kRows), {}, 4'000, true);
+  SpanWalker walker(keys, backfill, At(kRows), {}, 4'000, Passes::kUpward);
   const Trace trace = WalkAll(walker, keys, 100, false, false);
   EXPECT_EQ(Sorted(trace.visited), Numbers(kRows));
   EXPECT_EQ(walker.hot_share(), 0);
-  // Residues 0 and 1, then the rest of the window at once, then plain order.
+  // Residues 0 to 3, then the rest of the window at once, then plain order.
   const auto is_merged = [](const schema::Slice& slice) {
-    return slice.residue_lo == 2 && slice.residue_hi == 8;
+    return slice.residue_lo == 4 && slice.residue_hi == 8;
   };
   const auto is_plain = [](const schema::Slice& slice) {
     return slice.residue_lo == 0 && slice.residue_hi == 8;
@@ -219,11 +220,21 @@ TEST(SpanWalkerTest, StridesAreGivenUpInTheMiddleOfAWindow) {
   EXPECT_TRUE(std::any_of(trace.slices.begin(), trace.slices.end(), is_plain));
 }
 
+TEST(SpanWalkerTest, DownwardTakesTheLastResidueFirst) {
+  VectorKeys keys(Numbers(400), 4);
+  const schema::Backfill backfill = Strided(4);
+  SpanWalker walker(keys, backfill, At(400), {}, 400, Passes::kDownward);
+  const Trace trace = WalkAll(walker, keys, 100);
+  EXPECT_EQ(Sorted(trace.visited), Numbers(400));
+  EXPECT_EQ(trace.slices.front().residue_lo, 3);
+  EXPECT_EQ(trace.slices.back().residue_lo, 0);
+}
+
 TEST(SpanWalkerTest, TheEndMovesNearer) {
-  for (const bool strides : {false, true}) {
+  for (const Passes passes : {Passes::kOne, Passes::kUpward, Passes::kDownward}) {
     VectorKeys keys(Numbers(1'000), 4);
     const schema::Backfill backfill = Strided(4);
-    SpanWalker walker(keys, backfill, At(1'000), {}, 2'000, strides);
+    SpanWalker walker(keys, backfill, At(1'000), {}, 2'000, passes);
     ASSERT_TRUE(walker.Next(10, false).has_value());  // Cut, but never committed.
     walker.MoveEnd(At(300));
     EXPECT_EQ(Sorted(WalkAll(walker, keys, 10).visited), Numbers(300));
@@ -247,13 +258,15 @@ class Ordeal {
     VectorKeys keys(all, stride);
     const schema::Backfill backfill = Strided(stride);
     keys.FindsLast(Chance(50));
-    const bool strides = Chance(75);
+    const Passes passes = Chance(25)   ? Passes::kOne
+                          : Chance(50) ? Passes::kUpward
+                                       : Passes::kDownward;
     const std::int64_t window_rows = 1 + Below(1'500);
     spans_.push_back({std::nullopt, key + Below(5)});
     while (!spans_.empty() && !testing::Test::HasFailure()) {
       const auto [begin, end] = spans_.back();
       spans_.pop_back();
-      WalkSpan(keys, backfill, begin, end, window_rows, strides);
+      WalkSpan(keys, backfill, begin, end, window_rows, passes);
     }
     std::map<std::int64_t, int> expected;
     for (const std::int64_t each : all) expected[each] = 1;
@@ -267,12 +280,12 @@ class Ordeal {
   bool Chance(int percent) { return Below(100) < percent; }
 
   void WalkSpan(VectorKeys& keys, const schema::Backfill& backfill, std::optional<std::int64_t> begin,
-                std::int64_t end, std::int64_t window_rows, bool strides) {
+                std::int64_t end, std::int64_t window_rows, Passes passes) {
     Cursor cursor;
     if (begin) cursor.at = At(*begin);
     std::string stored = ToText(cursor);
     const auto fresh = [&] {
-      return SpanWalker(keys, backfill, At(end), CursorFrom(stored), window_rows, strides);
+      return SpanWalker(keys, backfill, At(end), CursorFrom(stored), window_rows, passes);
     };
     const bool restarts_always = Chance(10);
     const int hot_percent = Chance(50) ? 0 : 100;
