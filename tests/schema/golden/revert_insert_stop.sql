@@ -11,7 +11,8 @@ INSERT INTO pawl.conflict (run_id, step, batch_id, key, reason, forced)
 SELECT {7}::bigint, {2}::integer, {31}::bigint, key, reason, forcible AND false FROM conflicts RETURNING forced
 ),
 summary AS (
-SELECT (SELECT count(*) FROM restored) AS n, (SELECT count(*) FROM listed WHERE NOT forced) AS conflicts
+SELECT (SELECT count(*) FROM restored) AS n,
+       (SELECT count(*) FROM listed WHERE NOT forced) AS conflicts
 )
 INSERT INTO pawl.ledger (batch_id, run_id, step, round, span_id, seq, kind, range_lo, range_hi,
                          residue_lo, residue_hi, rows, digest, worker_id, reverts, duration_us)

@@ -5,7 +5,8 @@ SELECT array_to_json(ARRAY[rec.k1::text])::text AS key, CASE WHEN "o"."id" IS NU
             ELSE 'the row holds another value than the migration wrote' END AS reason,
             "o"."id" IS NOT NULL AS forcible
   FROM rec LEFT JOIN ONLY "public"."orders" AS "o" ON "o"."id" = rec.k1
- WHERE ("o"."id" IS NULL OR NOT ROW("o"."cents", "o"."tags")::record *= ROW(rec.w1, rec.w2::text[])::record) AND NOT ("o"."id" IS NOT NULL AND ROW("o"."cents", "o"."tags")::record *= ROW(rec.o1, rec.o2::text[])::record)
+ WHERE ("o"."id" IS NULL OR NOT ROW("o"."cents", "o"."tags")::record *= ROW(rec.w1, rec.w2::text[])::record)
+   AND NOT ("o"."id" IS NOT NULL AND ROW("o"."cents", "o"."tags")::record *= ROW(rec.o1, rec.o2::text[])::record)
 ),
 restored AS (
 UPDATE ONLY "public"."orders" AS "o" SET "cents" = rec.o1, "tags" = rec.o2::text[] FROM rec WHERE "o"."id" = rec.k1 AND ROW("o"."cents", "o"."tags")::record *= ROW(rec.w1, rec.w2::text[])::record RETURNING 1
@@ -15,7 +16,8 @@ INSERT INTO pawl.conflict (run_id, step, batch_id, key, reason, forced)
 SELECT {7}::bigint, {2}::integer, {31}::bigint, key, reason, forcible AND false FROM conflicts RETURNING forced
 ),
 summary AS (
-SELECT (SELECT count(*) FROM restored) AS n, (SELECT count(*) FROM listed WHERE NOT forced) AS conflicts
+SELECT (SELECT count(*) FROM restored) AS n,
+       (SELECT count(*) FROM listed WHERE NOT forced) AS conflicts
 )
 INSERT INTO pawl.ledger (batch_id, run_id, step, round, span_id, seq, kind, range_lo, range_hi,
                          residue_lo, residue_hi, rows, digest, worker_id, reverts, duration_us)
