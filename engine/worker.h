@@ -49,7 +49,7 @@ struct WorkOrder {
   batching::BatchLimits limits;
   std::int64_t row_bytes = 0;
   std::int64_t quarantine_max = 0;
-  bool nested_loops_only = false;  // The statement has no join of its own: see render.cc.
+  bool nested_loops_only = false;  // The statement has no join of its own: see render_update.cc.
   std::string table;        // For messages: "public.orders".
   std::string system_identifier;
   TaskSource* tasks = nullptr;

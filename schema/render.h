@@ -1,11 +1,14 @@
 // Every statement of a backfill, rendered from the plan alone. Pure functions; golden-tested.
 //
-// A batch is one transaction, and the statement made by RenderChange is its middle: it changes the rows
-// of a range, keeps what is needed to take them back, and writes the ledger row, all under one snapshot:
+// A batch is one transaction, and the statement made by RenderChange is its middle: it changes the
+// rows of a range, keeps what is needed to take them back, and writes the ledger row, all under one
+// snapshot:
 //
 //     BEGIN · fence (checkpoints/) · change + undo + ledger · COMMIT
 //
-// Parameters are numbered and all of type text; casts give them their types, so that indexes are used.
+// Parameters are numbered and all of type text; casts give them their types, so that indexes are
+// used. The statements are made in render_change.cc (with render_update.cc), render_revert.cc (with
+// render_implicit_revert.cc), render_keys.cc and render_undo.cc.
 #pragma once
 
 #include <string>
@@ -22,8 +25,9 @@ struct Slice {
   Range range;
   std::int64_t residue_lo = 0;
   std::int64_t residue_hi = 1;
-  // About how many rows it holds; 0 if unknown. Where an integer key is dense enough for it, the keys of one
-  // residue class are probed one by one instead of being sifted out of all rows of the range.
+  // About how many rows it holds; 0 if unknown. Where an integer key is dense enough for it, the
+  // keys of one residue class are probed one by one instead of being sifted out of all rows of the
+  // range.
   std::int64_t rows_expected = 0;
 };
 
@@ -49,20 +53,22 @@ std::string UndoTable(std::int64_t run, int step);
 // CREATE TABLE for the undo records of the step; empty where the plan keeps none there.
 std::string RenderUndoTable(const Backfill& backfill, std::int64_t run, int step);
 
-// The change of one slice with its undo record and ledger row. Returns one row: batch id, rows changed,
-// duration in microseconds. Where the undo record and the change disagree (one row joined several times, a
-// trigger that suppressed a change) the statement fails with a message that begins with kDisagree.
+// The change of one slice with its undo record and ledger row. Returns one row: batch id, rows
+// changed, duration in microseconds. Where the undo record and the change disagree (one row joined
+// several times, a trigger that suppressed a change) the statement fails with a message that begins
+// with kDisagree.
 inline constexpr const char* kDisagree = "pawl: undo and change disagree";
 Rendered RenderChange(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts,
-                        int server_version);
+                      int server_version);
 
-// The isolation that RenderChange needs. Before PostgreSQL 18 an UPDATE with images reads old values by
-// a scan of its own. At READ COMMITTED another session could change a row between that scan and the row
-// lock: the image would be stale and a revert would lose that change. At REPEATABLE READ such a row
-// raises 40001 and the batch is tried again.
+// The isolation that RenderChange needs. Before PostgreSQL 18 an UPDATE with images reads old
+// values by a scan of its own. At READ COMMITTED another session could change a row between that
+// scan and the row lock: the image would be stale and a revert would lose that change. At REPEATABLE
+// READ such a row raises 40001 and the batch is tried again.
 bool NeedsRepeatableRead(const Backfill& backfill, int server_version);
 
-// A batch that changes nothing: it moves the cursor past a row that was set aside. Same result columns.
+// A batch that changes nothing: it moves the cursor past a row that was set aside. Same result
+// columns.
 Rendered RenderSkip(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts);
 
 // The key of the `count`-th row of the slice in order; no row where it holds fewer.
@@ -77,27 +83,28 @@ Rendered RenderKeySample(const Backfill& backfill, const Range& range, double pe
 // Number of blocks of the walked table now.
 std::string RenderBlockCount(const Backfill& backfill);
 
-// What a revert does with rows that no longer hold what the migration wrote. kStop: the statement fails with
-// a message that begins with kConflict, so that nothing of the batch is taken back. kSkip: they are left
-// alone and listed. kForce: they get their old values all the same, and are listed as forced.
+// What a revert does with rows that no longer hold what the migration wrote. kStop: the statement
+// fails with a message that begins with kConflict, so that nothing of the batch is taken back.
+// kSkip: they are left alone and listed. kForce: they get their old values all the same, and are
+// listed as forced.
 enum class OnConflict { kStop, kSkip, kForce };
 inline constexpr const char* kConflict = "pawl: conflict";
 
-// Takes back one batch with its ledger row of kind 'revert'. Returns one row: batch id, rows restored,
-// duration in microseconds, conflicts left. Runs at REPEATABLE READ: the row that is compared is the row
-// that is changed, or the batch fails with 40001 and is tried again.
+// Takes back one batch with its ledger row of kind 'revert'. Returns one row: batch id, rows
+// restored, duration in microseconds, conflicts left. Runs at REPEATABLE READ: the row that is
+// compared is the row that is changed, or the batch fails with 40001 and is tried again.
 Rendered RenderRevert(const Backfill& backfill, const Slice& slice, std::int64_t batch,
                       const LedgerFacts& facts, OnConflict on_conflict);
 
-// The backfill that takes back one with kImplicit undo, by walking again: the columns become NULL wherever
-// they hold what the expression gives (with `force`: wherever they hold anything).
+// The backfill that takes back one with kImplicit undo, by walking again: the columns become NULL
+// wherever they hold what the expression gives (with `force`: wherever they hold anything).
 Backfill ImplicitRevert(const Backfill& backfill, bool force);
 
 // Keys, as text for people, of at most 1,000 rows that the implicit revert would leave alone.
 std::string RenderImplicitConflicts(const Backfill& backfill);
 
-// Counts what RenderRevert would do, with the keys of conflicts: columns restorable, conflict key text.
+// Lists what would keep RenderRevert from taking a row back: key as text, reason.
 Rendered RenderRevertPreview(const Backfill& backfill, const Slice& slice, std::int64_t batch,
-                               const LedgerFacts& facts);
+                             const LedgerFacts& facts);
 
 }  // namespace pawl::schema

@@ -1,0 +1,57 @@
+// Where batches may begin and end: questions about keys, which read no other column.
+#include <fmt/format.h>
+
+#include "db/error.h"
+#include "db/quote.h"
+#include "schema/render_parts.h"
+#include "schema/render_slice.h"
+
+namespace pawl::schema {
+
+using db::QuoteLiteral;
+using db::QuoteName;
+
+Rendered RenderKeyAt(const Backfill& backfill, const Slice& slice, std::int64_t count) {
+  PAWL_CHECK(count > 0);
+  Binder binder;
+  Texts outputs;
+  // Qualified, or ORDER BY would mean the output columns: text, in text's order.
+  const Texts columns = IsBlock(backfill) ? Texts{QuoteName(backfill.alias) + ".ctid"}
+                                          : Qualified(backfill.alias, backfill.key);
+  for (const std::string& column : columns) outputs.push_back(column + "::text");
+  std::string sql = fmt::format("SELECT {} FROM {} WHERE {}", Joined(outputs), Walked(backfill),
+                                InSlice(backfill, slice, binder));
+  sql += fmt::format(" ORDER BY {} OFFSET {} LIMIT 1", Joined(columns), binder.Bind(count - 1));
+  return {sql, binder.Take()};
+}
+
+std::string RenderLastKey(const Backfill& backfill) {
+  Texts outputs;
+  Texts descending;
+  for (const std::string& column : Qualified(backfill.alias, backfill.key)) {
+    outputs.push_back(column + "::text");
+    descending.push_back(column + " DESC");
+  }
+  return fmt::format("SELECT {} FROM {} ORDER BY {} LIMIT 1", Joined(outputs), Walked(backfill),
+                     Joined(descending));
+}
+
+Rendered RenderKeySample(const Backfill& backfill, const Range& range, double percent) {
+  Binder binder;
+  Texts outputs;
+  const Texts columns = Qualified(backfill.alias, backfill.key);
+  for (const std::string& column : columns) outputs.push_back(column + "::text");
+  std::string sql =
+      fmt::format("SELECT {} FROM {} TABLESAMPLE SYSTEM ({}) WHERE {} ORDER BY {} LIMIT 20000",
+                  Joined(outputs), Walked(backfill), percent, InRange(backfill, range, binder),
+                  Joined(columns));
+  return {sql, binder.Take()};
+}
+
+std::string RenderBlockCount(const Backfill& backfill) {
+  return fmt::format(
+      "SELECT pg_relation_size({}::regclass) / current_setting('block_size')::bigint",
+      QuoteLiteral(Table(backfill.walked)));
+}
+
+}  // namespace pawl::schema

@@ -1,0 +1,1 @@
+SELECT pg_relation_size('"public"."orders"'::regclass) / current_setting('block_size')::bigint

@@ -1,0 +1,1 @@
+SELECT "o"."region"::text, "o"."id"::text FROM ONLY "public"."orders" AS "o" WHERE ("o"."region", "o"."id") > ({eu}::text, {17}::integer) AND ("o"."region", "o"."id") <= ({us}::text, {4711}::integer) ORDER BY "o"."region", "o"."id" OFFSET {999}::bigint LIMIT 1
