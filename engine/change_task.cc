@@ -23,7 +23,7 @@ batching::Passes PassesOf(const schema::Backfill& backfill, const ChangeFacts& f
   if (!strided || backfill.stride == 1 || std::abs(facts.round.round) > 1) {
     return batching::Passes::kOne;
   }
-  return facts.reverting ? batching::Passes::kDownward : batching::Passes::kUpward;
+  return facts.round.round < 0 ? batching::Passes::kDownward : batching::Passes::kUpward;
 }
 
 class ChangeTask : public SpanTask {
@@ -46,7 +46,6 @@ class ChangeTask : public SpanTask {
     rows_visited_ = slice_->rows_expected > 0 ? std::min(rows, slice_->rows_expected) : rows;
     schema::Rendered change =
         schema::RenderChange(backfill_, *slice_, Facts(), facts_.server_version);
-    if (facts_.reverting) AsRevert(change.sql);
     Batch batch = Around({std::move(change.sql), std::move(change.parameters)});
     LookAtPlan(rows, batch.calls[0]);
     batch.repeatable_read = schema::NeedsRepeatableRead(backfill_, facts_.server_version);
@@ -90,11 +89,6 @@ class ChangeTask : public SpanTask {
  private:
   schema::LedgerFacts Facts() const {
     return {facts_.round.run, facts_.round.step, facts_.round.round, span_, seq_ + 1, worker_};
-  }
-
-  static void AsRevert(std::string& sql) {
-    const auto at = sql.find("'change'");
-    if (at != std::string::npos) sql.replace(at, 8, "'revert'");
   }
 
   Batch Around(db::Call call) {

@@ -12,8 +12,6 @@ namespace pawl::engine {
 struct ChangeFacts {
   checkpoints::Round round;
   int server_version = 0;
-  // Taking back by walking again (kImplicit): the ledger says 'revert', and there is no undo of the undo.
-  bool reverting = false;
 };
 
 class ChangeSource : public TaskSource {

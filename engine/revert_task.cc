@@ -69,6 +69,7 @@ class RevertTask : public SpanTask {
   std::string KeyText() const override {
     return ahead_.empty() ? "not known yet" : std::to_string(ahead_.front().batch);
   }
+  std::string Place() const override { return "batch " + KeyText(); }
 
  private:
   Batch Around(db::Call call) {

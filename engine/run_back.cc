@@ -110,12 +110,16 @@ void RunProcess::ListImplicitConflicts(const schema::Step& step) {
   for (const schema::ChangedColumn& changed : backfill.changed) {
     held += (held.empty() ? "" : " OR ") + db::QuoteName(changed.column.name) + " IS NOT NULL";
   }
+  const std::string table = db::QuoteName(backfill.walked.schema, backfill.walked.name);
+  // A count can use several cores; an INSERT … SELECT cannot, and there is mostly nothing to list.
+  const auto count = session_->Query(fmt::format("SELECT count(*) FROM ONLY {} WHERE {}", table, held));
+  if (db::ToInt(count.rows[0][0]) == 0) return;
   session_->Query(
       fmt::format("INSERT INTO pawl.conflict (run_id, step, batch_id, key, reason) SELECT $1::bigint, "
                   "$2::integer, 0, array_to_json({})::text, 'the row holds another value than the "
                   "migration wrote' FROM ONLY {} WHERE ({}) AND NOT EXISTS (SELECT FROM pawl.conflict AS c "
                   "WHERE c.run_id = $1::bigint AND c.step = $2::integer)",
-                  key, db::QuoteName(backfill.walked.schema, backfill.walked.name), held),
+                  key, table, held),
       {std::to_string(run_id_), std::to_string(step.number)});
 }
 

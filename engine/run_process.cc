@@ -147,13 +147,13 @@ void RunProcess::AssistOnce() {
 // What the workers of a round do, the same in every process.
 std::unique_ptr<TaskSource> RunProcess::TasksFor(const schema::Step& step,
                                                  const checkpoints::Round& round) const {
-  const ChangeFacts facts{round, session_->server_version(), round.round < 0};
+  const ChangeFacts facts{round, session_->server_version()};
   if (round.round > 0) return std::make_unique<ChangeSource>(*step.backfill, facts);
   const auto policy =
       static_cast<schema::OnConflict>(RevertSettingsFrom(run_.revert_options).on_conflict);
   if (step.backfill->undo == schema::UndoKind::kImplicit) {
     return std::make_unique<ChangeSource>(
-        schema::ImplicitRevert(*step.backfill, policy == schema::OnConflict::kForce), facts);
+        schema::ImplicitRevert(*step.backfill, policy), facts);
   }
   return std::make_unique<RevertSource>(*step.backfill, round, policy);
 }

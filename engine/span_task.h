@@ -43,6 +43,9 @@ class SpanTask {
   // The key of the last batch, as the JSON text of its upper end; the offender's where it is one row.
   virtual std::string KeyText() const = 0;
 
+  // Where it is, for people: "key …" or "batch …".
+  virtual std::string Place() const { return "key " + KeyText(); }
+
   // Share of HOT updates, -1 where it is not measured.
   virtual double hot_share() const { return -1; }
 };

@@ -217,11 +217,11 @@ void Worker::Settle(const db::Error& error, const Batch&) {
   }
   if (message.find(schema::kConflict) != std::string::npos) {
     throw db::Error(db::Action::kRefused,
-                    fmt::format("The application has changed rows of {} since batch {} changed them; "
-                                "the revert stopped before that batch. See them with `pawl revert {} "
+                    fmt::format("The application has changed rows of {} since the run changed them; "
+                                "the revert stopped at {}. See them with `pawl revert {} "
                                 "--validate-only`, then choose --on-conflict skip (leave them alone) or "
                                 "force (overwrite them).",
-                                order_.table, task_->KeyText(), order_.round.run),
+                                order_.table, task_->Place(), order_.round.run),
                     kConflictState);
   }
   switch (error.action()) {
@@ -247,9 +247,9 @@ void Worker::Settle(const db::Error& error, const Batch&) {
 void Worker::RetryLater(const db::Error& error) {
   if (++retries_ > kRetriesMax) {
     throw db::Error(db::Action::kStop,
-                    fmt::format("A batch of {} (up to key {}) collided with other sessions {} times: {}. "
+                    fmt::format("A batch of {} (up to {}) collided with other sessions {} times: {}. "
                                 "Look for long transactions on these rows, then resume.",
-                                order_.table, task_->KeyText(), retries_, error.what()),
+                                order_.table, task_->Place(), retries_, error.what()),
                     error.sqlstate());
   }
   if (retries_ % kRetriesBeforeHalving == 0) sizer_.Halve();

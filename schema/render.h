@@ -41,7 +41,7 @@ struct Rendered {
 struct LedgerFacts {
   std::int64_t run = 0;
   int step = 0;
-  int round = 1;
+  int round = 1;  // Negative: the ledger row is of kind 'revert', else 'change'.
   std::int64_t span = 0;
   std::int64_t seq = 0;
   std::int64_t worker = 0;
@@ -97,8 +97,9 @@ Rendered RenderRevert(const Backfill& backfill, const Slice& slice, std::int64_t
                       const LedgerFacts& facts, OnConflict on_conflict);
 
 // The backfill that takes back one with kImplicit undo, by walking again: the columns become NULL
-// wherever they hold what the expression gives (with `force`: wherever they hold anything).
-Backfill ImplicitRevert(const Backfill& backfill, bool force);
+// wherever they hold what the expression gives. Where they hold something else, kSkip passes over
+// the row, kStop fails as RenderRevert does, and kForce empties them all the same.
+Backfill ImplicitRevert(const Backfill& backfill, OnConflict on_conflict);
 
 // Keys, as text for people, of at most 1,000 rows that the implicit revert would leave alone.
 std::string RenderImplicitConflicts(const Backfill& backfill);

@@ -93,7 +93,7 @@ Rendered RenderChange(const Backfill& backfill, const Slice& slice, const Ledger
 Rendered RenderSkip(const Backfill&, const Slice& slice, const LedgerFacts& facts) {
   Binder binder;
   std::string sql(kBatchId);
-  sql += LedgerInsert(slice, facts, "change", "0", "NULL", "batch", binder);
+  sql += LedgerInsert(slice, facts, "0", "NULL", "batch", binder);
   return {sql, binder.Take()};
 }
 

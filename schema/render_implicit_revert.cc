@@ -9,25 +9,37 @@ namespace pawl::schema {
 
 using db::QuoteName;
 
-Backfill ImplicitRevert(const Backfill& backfill, bool force) {
-  Backfill revert = backfill;
+namespace {
+
+// An expression of `type` that fails with kConflict in each row where it is evaluated. The ctid keeps the
+// planner from evaluating it before.
+std::string Raised(const std::string& alias, const std::string& type) {
+  return fmt::format("('{} ' || {}.ctid::text)::bigint::text::{}", kConflict, QuoteName(alias), type);
+}
+
+}  // namespace
+
+Backfill ImplicitRevert(const Backfill& backfill, OnConflict on_conflict) {
+  const std::vector<Column> changed = ChangedColumns(backfill);
+  const Texts current = Qualified(backfill.alias, changed);
   Texts sets;
   Texts held;
-  Texts current;
   Texts expected;
-  for (const ChangedColumn& changed : backfill.changed) {
-    const std::string name = QuoteName(changed.column.name);
-    sets.push_back(name + " = NULL");
-    current.push_back(QuoteName(backfill.alias) + "." + name);
-    held.push_back(current.back() + " IS NOT NULL");
-    PAWL_CHECK(changed.expression.has_value());
-    expected.push_back(fmt::format("(\n{}\n)::{}", *changed.expression, changed.column.type));
+  for (const ChangedColumn& each : backfill.changed) {
+    PAWL_CHECK(each.expression.has_value());
+    sets.push_back(QuoteName(each.column.name) + " = NULL");
+    expected.push_back(fmt::format("(\n{}\n)::{}", *each.expression, each.column.type));
+  }
+  for (const std::string& column : current) held.push_back(column + " IS NOT NULL");
+  const std::string is_written = SameImage(changed, current, expected);
+  Backfill revert = backfill;
+  revert.where_clause = fmt::format("({})", Joined(held, " OR "));
+  if (on_conflict == OnConflict::kSkip) revert.where_clause += " AND " + is_written;
+  if (on_conflict == OnConflict::kStop) {
+    sets[0] = fmt::format("{} = CASE WHEN {} THEN NULL ELSE {} END", QuoteName(changed[0].name),
+                          is_written, Raised(backfill.alias, changed[0].type));
   }
   revert.set_clause = Joined(sets);
-  revert.where_clause = fmt::format("({})", Joined(held, " OR "));
-  if (!force) {
-    revert.where_clause += fmt::format(" AND {} *= {}", Record(current), Record(expected));
-  }
   revert.base_where.clear();
   revert.undo = UndoKind::kNone;
   revert.quarantine_max = 0;
@@ -35,8 +47,8 @@ Backfill ImplicitRevert(const Backfill& backfill, bool force) {
 }
 
 std::string RenderImplicitConflicts(const Backfill& backfill) {
-  const Backfill forced = ImplicitRevert(backfill, true);
-  const Backfill matching = ImplicitRevert(backfill, false);
+  const Backfill forced = ImplicitRevert(backfill, OnConflict::kForce);
+  const Backfill matching = ImplicitRevert(backfill, OnConflict::kSkip);
   Texts keys;
   for (const std::string& name : Qualified(backfill.alias, backfill.key)) {
     keys.push_back(name + "::text");

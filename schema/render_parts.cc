@@ -1,5 +1,7 @@
 #include "schema/render_parts.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -80,6 +82,27 @@ std::string Walked(const Backfill& backfill) {
 // Without the cast it would be a comparison element by element, with each type's own *=.
 std::string Record(const Texts& values) { return fmt::format("ROW({})::record", Joined(values)); }
 
+namespace {
+
+// Equal values of these types have one image only. numeric, float and text under some collations have several.
+bool HasOneImage(const Column& column) {
+  static const std::set<std::string> kTypes = {"boolean", "uuid", "date", "oid", "bytea"};
+  return column.is_integer || kTypes.contains(column.type) || column.type.starts_with("timestamp");
+}
+
+}  // namespace
+
+std::string SameImage(const std::vector<Column>& columns, const Texts& left, const Texts& right) {
+  if (!std::all_of(columns.begin(), columns.end(), HasOneImage)) {
+    return fmt::format("{} *= {}", Record(left), Record(right));
+  }
+  Texts terms;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    terms.push_back(fmt::format("{} IS NOT DISTINCT FROM {}", left[i], right[i]));
+  }
+  return fmt::format("({})", Joined(terms, " AND "));
+}
+
 std::string Packed(const Column& column, const std::string& expression) {
   return column.is_array ? expression + "::text" : expression;
 }
@@ -122,9 +145,10 @@ std::string RowHash(const std::string& alias, const std::vector<Column>& columns
   return fmt::format("hashtextextended(ROW({})::text, 0)", Joined(Qualified(alias, columns)));
 }
 
-std::string LedgerInsert(const Slice& slice, const LedgerFacts& facts, std::string_view kind,
-                         const std::string& rows, const std::string& digest,
-                         const std::string& from, Binder& binder, db::Value reverts) {
+std::string LedgerInsert(const Slice& slice, const LedgerFacts& facts, const std::string& rows,
+                         const std::string& digest, const std::string& from, Binder& binder,
+                         db::Value reverts) {
+  const char* kind = facts.round < 0 ? "revert" : "change";
   const db::Value lo = slice.range.lo ? db::Value(ToText(*slice.range.lo)) : db::Value();
   return fmt::format(
       R"sql(
@@ -142,7 +166,7 @@ RETURNING batch_id, rows, duration_us)sql",
 }
 
 std::string LedgerOfSummary(const Slice& slice, const LedgerFacts& facts, Binder& binder) {
-  return LedgerInsert(slice, facts, "change", "summary.n", "summary.digest", "batch, summary",
+  return LedgerInsert(slice, facts, "summary.n", "summary.digest", "batch, summary",
                       binder);
 }
 

@@ -55,6 +55,10 @@ std::string Walked(const Backfill& backfill);
 // NULL).
 std::string Record(const Texts& values);
 
+// A condition: `left` and `right`, values of `columns`, are the same byte for byte. Types whose own
+// equality says just that are compared by it: the images of two records cost ten times as much.
+std::string SameImage(const std::vector<Column>& columns, const Texts& left, const Texts& right);
+
 // Undo records hold the values of a batch in one array per column. A value of an array type cannot
 // be an element of such an array: it is packed as text.
 std::string Packed(const Column& column, const std::string& expression);
@@ -84,9 +88,9 @@ inline constexpr std::string_view kBatchId =
     "WITH batch AS MATERIALIZED (SELECT nextval('pawl.batch_id') AS id)";
 
 // How every batch ends, from a line of its own. `rows` and `digest` are expressions over `from`.
-std::string LedgerInsert(const Slice& slice, const LedgerFacts& facts, std::string_view kind,
-                         const std::string& rows, const std::string& digest,
-                         const std::string& from, Binder& binder, db::Value reverts = {});
+std::string LedgerInsert(const Slice& slice, const LedgerFacts& facts, const std::string& rows,
+                         const std::string& digest, const std::string& from, Binder& binder,
+                         db::Value reverts = {});
 
 // The ledger row of a change whose counts are columns of a CTE `summary`.
 std::string LedgerOfSummary(const Slice& slice, const LedgerFacts& facts, Binder& binder);

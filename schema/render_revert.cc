@@ -39,12 +39,12 @@ std::string KeyText(std::string_view record, std::string_view prefix, std::size_
   return fmt::format("array_to_json(ARRAY[{}])::text", Joined(items));
 }
 
-std::string UnpackedRow(const std::vector<Column>& columns, std::string_view prefix) {
+Texts UnpackedRow(const std::vector<Column>& columns, std::string_view prefix) {
   Texts items;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     items.push_back(Unpacked(columns[i], fmt::format("rec.{}{}", prefix, i + 1)));
   }
-  return Record(items);
+  return items;
 }
 
 // What a revert does to each record: `records` as CTE text, `conflicts` lists (key, reason,
@@ -58,7 +58,9 @@ struct RevertParts {
 RevertParts UpdateRevert(const Backfill& backfill, std::int64_t batch, const LedgerFacts& facts,
                          bool force, Binder& binder) {
   const std::vector<Column> changed = ChangedColumns(backfill);
-  const std::string current = Record(Qualified(backfill.alias, changed));
+  const Texts current = Qualified(backfill.alias, changed);
+  const std::string is_written = SameImage(changed, current, UnpackedRow(changed, "w"));
+  const std::string is_old = SameImage(changed, current, UnpackedRow(changed, "o"));
   const std::string same_key = SameKey(backfill.alias, backfill.key, "rec", "k");
   Texts sets;
   for (std::size_t i = 0; i < changed.size(); ++i) {
@@ -68,7 +70,7 @@ RevertParts UpdateRevert(const Backfill& backfill, std::int64_t batch, const Led
   RevertParts parts;
   parts.records = UnpackedRecords(UpdateArrays(backfill), batch, facts, binder);
 #ifndef PAWL_MUTANT_conflict_check
-  const std::string still = fmt::format(" AND {} *= {}", current, UnpackedRow(changed, "w"));
+  const std::string still = " AND " + is_written;
 #else
   const std::string still;
 #endif
@@ -79,13 +81,12 @@ RevertParts UpdateRevert(const Backfill& backfill, std::int64_t batch, const Led
             ELSE 'the row holds another value than the migration wrote' END AS reason,
             {held} IS NOT NULL AS forcible
   FROM rec LEFT JOIN {walked} ON {same_key}
- WHERE ({held} IS NULL OR NOT {current} *= {written})
-   AND NOT ({held} IS NOT NULL AND {current} *= {old}))sql",
+ WHERE ({held} IS NULL OR NOT {is_written})
+   AND NOT ({held} IS NOT NULL AND {is_old}))sql",
       fmt::arg("key", KeyText("rec", "k", backfill.key.size())),
       fmt::arg("held", Qualified(backfill.alias, backfill.key)[0]),
       fmt::arg("walked", Walked(backfill)), fmt::arg("same_key", same_key),
-      fmt::arg("current", current), fmt::arg("written", UnpackedRow(changed, "w")),
-      fmt::arg("old", UnpackedRow(changed, "o")));
+      fmt::arg("is_written", is_written), fmt::arg("is_old", is_old));
   return parts;
 }
 
@@ -183,6 +184,19 @@ RevertParts PartsOf(const Backfill& backfill, const Slice& slice, std::int64_t b
 
 }  // namespace
 
+namespace {
+
+// Where every record was restored there is nothing to look for, and the rows are not read a second time. A
+// forced revert restores the conflicts too, and an inverse has no records to count.
+std::string ConflictsOf(const Backfill& backfill, const RevertParts& parts, bool force) {
+  if (force || backfill.undo == UndoKind::kInverse) return parts.conflicts;
+  return fmt::format(
+      "SELECT * FROM (\n{}\n) AS c\n WHERE (SELECT count(*) FROM restored) < (SELECT count(*) FROM rec)",
+      parts.conflicts);
+}
+
+}  // namespace
+
 Rendered RenderRevert(const Backfill& backfill, const Slice& slice, std::int64_t batch,
                       const LedgerFacts& facts, OnConflict on_conflict) {
   Binder binder;
@@ -197,10 +211,10 @@ Rendered RenderRevert(const Backfill& backfill, const Slice& slice, std::int64_t
   std::string sql = fmt::format(
       R"sql({},
 {},
-conflicts AS MATERIALIZED (
+restored AS (
 {}
 ),
-restored AS (
+conflicts AS MATERIALIZED (
 {}
 ),
 listed AS (
@@ -211,9 +225,10 @@ summary AS (
 SELECT (SELECT count(*) FROM restored) AS n,
        (SELECT count(*) FROM listed WHERE NOT forced) AS conflicts
 ))sql",
-      kBatchId, parts.records, parts.conflicts, parts.restore, binder.Bind(facts.run),
+      kBatchId, parts.records, parts.restore, ConflictsOf(backfill, parts, force),
+      binder.Bind(facts.run),
       binder.Bind(facts.step, "integer"), binder.Bind(batch), force);
-  sql += LedgerInsert(slice, facts, "revert", rows, "summary.conflicts::text",
+  sql += LedgerInsert(slice, facts, rows, "summary.conflicts::text",
                       "batch, summary", binder, std::to_string(batch));
   sql += ", digest";
   return {sql, binder.Take()};

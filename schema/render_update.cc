@@ -48,14 +48,17 @@ std::string Aggregated(const std::vector<Column>& columns, std::string_view pref
 Rendered UpdateWithoutImages(const Backfill& backfill, const Slice& slice, const LedgerFacts& facts,
                              int server_version) {
   Binder binder;
+  // What was taken back needs no digest: there is nothing left to prove it by.
+  const bool back = facts.round < 0;
+  const Texts returning = back ? Texts{"1"} : Returning(backfill, backfill.alias);
   std::string sql = fmt::format(
       R"sql({},
 changed AS (
 {}
 ),
 summary AS (SELECT count(*) AS n, {} AS digest FROM changed))sql",
-      kBatchId, UpdateText(backfill, slice, Returning(backfill, backfill.alias), binder),
-      UpdateDigest(backfill, server_version));
+      kBatchId, UpdateText(backfill, slice, returning, binder),
+      back ? "NULL::text" : UpdateDigest(backfill, server_version));
   sql += LedgerOfSummary(slice, facts, binder);
   return {sql, binder.Take()};
 }
@@ -197,7 +200,7 @@ SELECT count(*) AS n, {} AS digest, {}, {} FROM (SELECT * FROM changed ORDER BY 
   const std::string rows = fmt::format(
       "CASE WHEN {} THEN written.n ELSE ('{} ' || packed.n || ' ' || written.n)::bigint END", agree,
       kDisagree);
-  sql += LedgerInsert(slice, facts, "change", rows, "written.digest", "batch, packed, written",
+  sql += LedgerInsert(slice, facts, rows, "written.digest", "batch, packed, written",
                       binder);
   return {sql, binder.Take()};
 }

@@ -105,7 +105,7 @@ Slice Rows(Position lo, Position hi) { return {{std::move(lo), std::move(hi)}}; 
 
 Slice SomeRows() { return Rows({"17"}, {"4711"}); }
 
-LedgerFacts Facts() { return {7, 2, 1, 5, 42, 9}; }
+LedgerFacts Facts(int round = 1) { return {7, 2, round, 5, 42, 9}; }
 
 // The statement with its values in place of the parameters, {17} for $3: which number a parameter
 // has depends on the order in which the compiler evaluates arguments, and means nothing.
@@ -316,7 +316,7 @@ TEST(RenderUndoTest, TablesThatHoldWhatTakesABatchBack) {
 }
 
 Rendered Revert(const Backfill& backfill, OnConflict on_conflict) {
-  return RenderRevert(backfill, SomeRows(), 31, Facts(), on_conflict);
+  return RenderRevert(backfill, SomeRows(), 31, Facts(-1), on_conflict);
 }
 
 TEST(RenderRevertTest, AnUpdateIsTakenBackWhereItsValuesStillStand) {
@@ -350,9 +350,11 @@ TEST(RenderRevertTest, APreviewListsConflictsAndChangesNothing) {
 TEST(RenderRevertTest, AnImplicitUndoWalksAgainAndSetsNull) {
   Backfill backfill = Update();
   backfill.undo = UndoKind::kImplicit;
-  for (const bool force : {false, true}) {
-    ExpectGolden(force ? "revert_implicit_force" : "revert_implicit",
-                 RenderChange(ImplicitRevert(backfill, force), SomeRows(), Facts(), kOld));
+  for (const auto& [name, on_conflict] : {std::pair{"stop", OnConflict::kStop},
+                                          std::pair{"skip", OnConflict::kSkip},
+                                          std::pair{"force", OnConflict::kForce}}) {
+    ExpectGolden(fmt::format("revert_implicit_{}", name),
+                 RenderChange(ImplicitRevert(backfill, on_conflict), SomeRows(), Facts(-1), kOld));
   }
   ExpectGolden("implicit_conflicts", RenderImplicitConflicts(backfill) + "\n");
 }

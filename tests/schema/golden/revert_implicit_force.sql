@@ -5,12 +5,12 @@ UPDATE ONLY "public"."orders" AS "o" SET "cents" = NULL, "tags" = NULL
    AND (
 ("o"."cents" IS NOT NULL OR "o"."tags" IS NOT NULL)
    )
- RETURNING "o"."id" AS k1, "o"."cents" AS w1, "o"."tags" AS w2
+ RETURNING 1
 ),
-summary AS (SELECT count(*) AS n, bit_xor(hash_record_extended(ROW(k1, w1, w2), 0))::text AS digest FROM changed)
+summary AS (SELECT count(*) AS n, NULL::text AS digest FROM changed)
 INSERT INTO pawl.ledger (batch_id, run_id, step, round, span_id, seq, kind, range_lo, range_hi,
                          residue_lo, residue_hi, rows, digest, worker_id, reverts, duration_us)
-SELECT batch.id, {7}::bigint, {2}::integer, {1}::integer, {5}::bigint, {42}::bigint, 'change', {["17"]}::text, {["4711"]}::text, {0}::integer, {1}::integer, summary.n, summary.digest, {9}::bigint, {NULL}::bigint,
+SELECT batch.id, {7}::bigint, {2}::integer, {-1}::integer, {5}::bigint, {42}::bigint, 'revert', {["17"]}::text, {["4711"]}::text, {0}::integer, {1}::integer, summary.n, summary.digest, {9}::bigint, {NULL}::bigint,
        (extract(epoch FROM clock_timestamp() - now()) * 1000000)::bigint
   FROM batch, summary
 RETURNING batch_id, rows, duration_us

@@ -1,10 +1,13 @@
 WITH batch AS MATERIALIZED (SELECT nextval('pawl.batch_id') AS id),
 rec AS MATERIALIZED (SELECT x.* FROM pawl.undo_7_2 AS u, unnest(u.k1, u.h) AS x(k1, h) WHERE u.batch_id = {31}::bigint),
-conflicts AS MATERIALIZED (
-SELECT array_to_json(ARRAY[rec.k1::text])::text AS key, 'the row was changed since it was inserted'::text AS reason, true AS forcible FROM rec JOIN "old"."archive" AS pawl_target ON "pawl_target"."k" = rec.k1 WHERE hashtextextended(ROW("pawl_target"."k", "pawl_target"."t")::text, 0) <> rec.h
-),
 restored AS (
 DELETE FROM "old"."archive" AS pawl_target USING rec WHERE "pawl_target"."k" = rec.k1 AND hashtextextended(ROW("pawl_target"."k", "pawl_target"."t")::text, 0) = rec.h RETURNING 1
+),
+conflicts AS MATERIALIZED (
+SELECT * FROM (
+SELECT array_to_json(ARRAY[rec.k1::text])::text AS key, 'the row was changed since it was inserted'::text AS reason, true AS forcible FROM rec JOIN "old"."archive" AS pawl_target ON "pawl_target"."k" = rec.k1 WHERE hashtextextended(ROW("pawl_target"."k", "pawl_target"."t")::text, 0) <> rec.h
+) AS c
+ WHERE (SELECT count(*) FROM restored) < (SELECT count(*) FROM rec)
 ),
 listed AS (
 INSERT INTO pawl.conflict (run_id, step, batch_id, key, reason, forced)
@@ -16,7 +19,7 @@ SELECT (SELECT count(*) FROM restored) AS n,
 )
 INSERT INTO pawl.ledger (batch_id, run_id, step, round, span_id, seq, kind, range_lo, range_hi,
                          residue_lo, residue_hi, rows, digest, worker_id, reverts, duration_us)
-SELECT batch.id, {7}::bigint, {2}::integer, {1}::integer, {5}::bigint, {42}::bigint, 'revert', {["17"]}::text, {["4711"]}::text, {0}::integer, {1}::integer, summary.n, summary.conflicts::text, {9}::bigint, {31}::bigint,
+SELECT batch.id, {7}::bigint, {2}::integer, {-1}::integer, {5}::bigint, {42}::bigint, 'revert', {["17"]}::text, {["4711"]}::text, {0}::integer, {1}::integer, summary.n, summary.conflicts::text, {9}::bigint, {31}::bigint,
        (extract(epoch FROM clock_timestamp() - now()) * 1000000)::bigint
   FROM batch, summary
 RETURNING batch_id, rows, duration_us, digest
