@@ -84,6 +84,11 @@ struct StatementFacts {
   std::string sync_obstacle;
 };
 
+// Any number does that another migration has not; a hash is the same for the same file.
+std::int64_t SaltOf(const std::string& hash) {
+  return std::stoll(hash.substr(0, 8), nullptr, 16) % (kSaltMax + 1);
+}
+
 // Thread safety: none. Lives for one statement.
 class BackfillPlanner {
  public:
@@ -521,6 +526,7 @@ class BackfillPlanner {
     const OrderChoice choice = OrderFor(walked, key, sample, backfill);
     backfill.order = choice.order;
     backfill.stride = choice.stride;
+    backfill.salt = SaltOf(planning_.migration.hash);
     backfill.keep_in_sync = sync_wanted_ || choice.needs_sync;
     if (backfill.keep_in_sync && !walked.may_create_trigger) FailPrivilege(walked, "TRIGGER");
     backfill.undo = UndoFor(walked, backfill);

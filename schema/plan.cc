@@ -114,6 +114,7 @@ void List(Fields& fields, T& item) {
     fields("overriding", item.overriding);
     fields("order", item.order);
     fields("stride", item.stride);
+    fields("salt", item.salt);
     fields("undo", item.undo);
     fields("inverse", item.inverse);
     fields("self_excluding", item.self_excluding);

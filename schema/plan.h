@@ -30,6 +30,9 @@ enum class Order { kKey, kBlock, kKeyStrides, kBlockStrides };
 //   kNone:     nothing; the step cannot be reverted.
 enum class UndoKind { kImplicit, kImage, kInverse, kNone };
 
+// Fits the bits of a 32-bit hash with the largest stride, 2^14 (see Residue in render_slice.cc).
+inline constexpr std::int64_t kSaltMax = 15;
+
 struct Column {
   std::string name;
   std::string type;           // format_type(): fit for a cast, with modifiers; of a domain, its base type's.
@@ -72,6 +75,10 @@ struct Backfill {
 
   Order order = Order::kKey;
   std::int64_t stride = 1;  // Power of two; 1 for plain orders.
+  // 0 to kSaltMax: which residues the keys have. Each stride run moves the rows of its first pass out of
+  // their pages and packs them elsewhere. With the same residues, a later run or revert would find whole pages of
+  // one class: none of their updates could be HOT.
+  std::int64_t salt = 0;
   UndoKind undo = UndoKind::kImage;
   std::string inverse;
 

@@ -41,6 +41,7 @@ Backfill ImplicitRevert(const Backfill& backfill, OnConflict on_conflict) {
   }
   revert.set_clause = Joined(sets);
   revert.base_where.clear();
+  revert.salt = (backfill.salt + 1) % (kSaltMax + 1);
   revert.undo = UndoKind::kNone;
   revert.quarantine_max = 0;
   return revert;

@@ -1,5 +1,7 @@
 #include "schema/render_slice.h"
 
+#include <bit>
+#include <cstdint>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -29,44 +31,53 @@ std::string Bound(const Backfill& backfill, const Position& position, std::strin
   return fmt::format("({}) {} ({})", Joined(columns), comparison, Joined(values));
 }
 
-// The residue of a row's key: the same for as long as the key stays, wherever the row lies.
+std::int64_t StrideBits(const Backfill& backfill) {
+  return std::countr_zero(static_cast<std::uint64_t>(backfill.stride));
+}
+
+// The residue of a row's key: the same for as long as the key stays, wherever the row lies. See
+// Backfill::salt.
 std::string Residue(const Backfill& backfill) {
+  const std::int64_t mask = backfill.stride - 1;
   Texts parts;
+  bool integers = true;
   for (const Column& column : backfill.key) {
     const std::string name = QuoteName(backfill.alias) + "." + QuoteName(column.name);
     parts.push_back(column.is_integer ? name + "::bigint"
                                       : fmt::format("{}({})::bigint", column.hash_function, name));
+    integers = integers && column.is_integer;
   }
-  return fmt::format("(({}) & {})", Joined(parts, " # "), backfill.stride - 1);
+  const std::string whole = Joined(parts, " # ");
+  if (backfill.salt == 0) return fmt::format("(({}) & {})", whole, mask);
+  // Other bits of a hash make other classes; integers in sequence have their order in the low bits.
+  if (!integers) return fmt::format("((({}) >> {}) & {})", whole, backfill.salt, mask);
+  return fmt::format("(((({0}) & {1}) + {2} * ((({0}) >> {3}) & {1})) & {1})", whole, mask,
+                     backfill.salt, StrideBits(backfill));
 }
 
 // The keys of one residue class of (lo, hi], where they are few enough next to the rows they may
 // find: sifting n classes n times out of the same pages costs more than n-th of the probes
-// (docs/performance.md). Exact: every integer of the class in the range is listed.
+// (docs/performance.md). Exact: of n integers in sequence, from a multiple of n on, one is of the class.
 std::string Probes(const Backfill& backfill, const Slice& slice, Binder& binder) {
   const bool fit = !IsBlock(backfill) && backfill.key.size() == 1 && backfill.key[0].is_integer &&
                    slice.range.lo && slice.residue_hi == slice.residue_lo + 1 &&
                    slice.rows_expected > 0;
   if (!fit) return {};
-  // Unsigned, so that keys near either end of bigint cannot overflow.
-  const auto above = static_cast<std::uint64_t>(
-      std::strtoll(slice.range.lo->at(0).c_str(), nullptr, 10) + 1);
-  const auto hi = static_cast<std::uint64_t>(
-      std::strtoll(slice.range.hi.at(0).c_str(), nullptr, 10));
-  const auto stride = static_cast<std::uint64_t>(backfill.stride);
-  const std::uint64_t keys = hi - above;  // lo < hi, so above <= hi.
-  if (keys / stride > 2 * static_cast<std::uint64_t>(slice.rows_expected)) return {};
-  // The first key above lo with the residue; & sees negative numbers in two's complement, as
-  // PostgreSQL.
-  const std::uint64_t skipped =
-      (static_cast<std::uint64_t>(slice.residue_lo) - above) & (stride - 1);
-  if (skipped > keys) return {};
+  const std::int64_t lo = std::strtoll(slice.range.lo->at(0).c_str(), nullptr, 10);
+  const std::int64_t hi = std::strtoll(slice.range.hi.at(0).c_str(), nullptr, 10);
+  // Rounded down for negative keys too, as >> does in PostgreSQL. lo < hi.
+  const std::int64_t bits = StrideBits(backfill);
+  const std::int64_t first = lo >> bits;
+  const std::int64_t last = hi >> bits;
+  if (last - first > 2 * slice.rows_expected) return {};
   const Column& key = backfill.key[0];
-  return fmt::format("{}.{} = ANY (ARRAY(SELECT generate_series({}, {}, {})::{}))",
-                     QuoteName(backfill.alias), QuoteName(key.name),
-                     binder.Bind(static_cast<std::int64_t>(above + skipped)),
-                     binder.Bind(static_cast<std::int64_t>(hi)), binder.Bind(backfill.stride),
-                     key.type);
+  return fmt::format(
+      "{}.{} = ANY (ARRAY(SELECT pawl_key::{} FROM (SELECT (pawl_n << {}) + (({} - {} * (pawl_n & {})) & {}) "
+      "AS pawl_key FROM generate_series({}, {}) AS pawl_n) AS pawl_keys WHERE pawl_key > {} AND pawl_key <= "
+      "{}))",
+      QuoteName(backfill.alias), QuoteName(key.name), key.type, bits, binder.Bind(slice.residue_lo),
+      backfill.salt, backfill.stride - 1, backfill.stride - 1, binder.Bind(first), binder.Bind(last),
+      binder.Bind(lo), binder.Bind(hi));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 WITH batch AS MATERIALIZED (SELECT nextval('pawl.batch_id') AS id),
 changed AS (
 UPDATE ONLY "public"."orders" AS "o" SET cents = round(o.total * 100), tags = '{}'
- WHERE "o"."id" = ANY (ARRAY(SELECT generate_series({19}::bigint, {4711}::bigint, {16}::bigint)::bigint))
+ WHERE "o"."id" = ANY (ARRAY(SELECT pawl_key::bigint FROM (SELECT (pawl_n << 4) + (({3}::bigint - 5 * (pawl_n & 15)) & 15) AS pawl_key FROM generate_series({1}::bigint, {294}::bigint) AS pawl_n) AS pawl_keys WHERE pawl_key > {17}::bigint AND pawl_key <= {4711}::bigint))
    AND (
 o.cents IS NULL -- not yet
    )

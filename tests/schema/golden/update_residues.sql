@@ -2,7 +2,7 @@ WITH batch AS MATERIALIZED (SELECT nextval('pawl.batch_id') AS id),
 changed AS (
 UPDATE ONLY "public"."orders" AS "o" SET cents = round(o.total * 100), tags = '{}'
  WHERE "o"."id" > {17}::bigint AND "o"."id" <= {4711}::bigint
-   AND (("o"."id"::bigint) & 15) >= {4}::bigint AND (("o"."id"::bigint) & 15) < {8}::bigint
+   AND (((("o"."id"::bigint) & 15) + 3 * ((("o"."id"::bigint) >> 4) & 15)) & 15) >= {4}::bigint AND (((("o"."id"::bigint) & 15) + 3 * ((("o"."id"::bigint) >> 4) & 15)) & 15) < {8}::bigint
    AND (
 o.cents IS NULL -- not yet
    )

@@ -2,7 +2,7 @@ WITH batch AS MATERIALIZED (SELECT nextval('pawl.batch_id') AS id),
 changed AS (
 UPDATE ONLY "public"."orders" AS "o" SET cents = round(o.total * 100), tags = '{}'
  WHERE "o".ctid > {(0,0)}::tid AND "o".ctid <= {(64,0)}::tid
-   AND ((pg_catalog.uuid_hash("o"."id")::bigint) & 7) = {3}::bigint
+   AND (((pg_catalog.uuid_hash("o"."id")::bigint) >> 11) & 7) = {3}::bigint
    AND (
 o.cents IS NULL -- not yet
    )
