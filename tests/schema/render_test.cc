@@ -254,6 +254,7 @@ TEST(RenderSliceTest, ASparseIntegerKeyIsSifted) {
   ExpectGolden("update_sifted", RenderChange(backfill, slice, Facts(), kOld));
 }
 
+TEST(RenderKeysTest, TheBoundaryOfACompositeKeyIsInTheOrderOfItsColumns) {
   ExpectGolden("key_at",
                RenderKeyAt(UpdateFrom(), Rows({"eu", "17"}, {"us", "4711"}), 1'000));
 }
