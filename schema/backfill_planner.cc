@@ -151,6 +151,7 @@ OrderChoice OrderFor(const PlannedStatement& planned, const TableShape& walked,
   facts.changed_indexed = Intersects(indexed, planned.facts.assigned);
   facts.rows_per_page = sample.rows_per_page;
   facts.self_excluding = backfill.self_excluding;
+  facts.undo_is_inverse = WantedUndo(planned.statement) == "inverse";
   facts.sync_obstacle = planned.facts.sync_obstacle;
   if (facts.sync_obstacle.empty() && !walked.may_create_trigger) {
     facts.sync_obstacle = "the role may not create the sync trigger that it needs";
