@@ -7,8 +7,8 @@
 namespace pawl::batching {
 namespace {
 
-// Fewer sub-ranges than this a window, and a pass would come back to a page before the earlier version
-// is out of every snapshot.
+// Fewer sub-ranges than this a window, and a pass would come back to a page before the earlier
+// version is out of every snapshot.
 constexpr std::int64_t kSubRangesMin = 10;
 
 }  // namespace
@@ -56,8 +56,9 @@ void SpanWalker::OpenWindow(std::int64_t rows) {
 void SpanWalker::CutPass(std::int64_t rows) {
   const Cursor& cursor = opened_ ? *opened_ : cursor_;
   const std::int64_t classes = cursor.residue_hi - cursor.residue_lo;
-  const std::int64_t step = std::clamp<std::int64_t>(rows * backfill_.stride / classes, 1,
-                                                     std::max<std::int64_t>(1, window_rows_ / kSubRangesMin));
+  const std::int64_t step =
+      std::clamp<std::int64_t>(rows * backfill_.stride / classes, 1,
+                               std::max<std::int64_t>(1, window_rows_ / kSubRangesMin));
   cuts_.clear();
   cut_ = 0;
   cuts_whole_ = cursor.at == cursor.window_lo;
@@ -75,7 +76,8 @@ schema::Slice SpanWalker::NextInWindow(std::int64_t rows, bool exact) {
   if (cuts_.empty()) CutPass(rows);
   const Cursor& cursor = opened_ ? *opened_ : cursor_;
   schema::Slice slice{{cursor.at, cuts_[cut_]}, cursor.residue_lo, cursor.residue_hi};
-  slice.rows_expected = std::max<std::int64_t>(1, std::min(rows, window_rows_ / kSubRangesMin / backfill_.stride));
+  slice.rows_expected =
+      std::max<std::int64_t>(1, std::min(rows, window_rows_ / kSubRangesMin / backfill_.stride));
   if (exact) {
     if (const auto boundary = keys_.KeyAt(slice, rows)) slice.range.hi = *boundary;
   }
@@ -122,7 +124,8 @@ void SpanWalker::Commit(const schema::Slice& slice, std::int64_t rows, std::int6
     give_up_ = watch_.GiveUp(residue, updated, hot, window_rows_);
   }
   if (pass_ended) {
-    // The cuts serve every pass of one class; not the merged pass, and not when they began half way.
+    // The cuts serve every pass of one class; not the merged pass, and not when they began half
+    // way.
     const bool reusable = cuts_whole_ && next.in_window && next.residue_hi - next.residue_lo == 1;
     if (!reusable) cuts_.clear();
     cut_ = 0;

@@ -1,9 +1,9 @@
 // Decides whether strides pay. They do only while each page can prune its dead versions between two
-// passes, which shows as HOT updates; an old snapshot, a slot or an index that nobody saw stops that, and
-// strides are then slower than plain order (0.79 measured).
+// passes, which shows as HOT updates; an old snapshot, a slot or an index that nobody saw stops
+// that, and strides are then slower than plain order (0.79 measured).
 //
-//   striding ──share of the second pass < 30 %──> plain for 4 windows' worth of rows ──> striding (a probe)
-//                                                 8, 16, 32 after further failures
+//   striding ──share of the second pass < 30 %──> plain for 4 windows' worth of rows ──> striding
+//                                                 (8, 16, 32 after further failures)    (a probe)
 //
 // Thread safety: none. Owned by one worker.
 #pragma once
@@ -19,9 +19,11 @@ class StrideWatch {
   // True if the next window is to be walked in strides.
   bool striding() const { return wanted_ && plain_rows_left_ <= 0; }
 
-  // A batch of pass `residue` (0 the first) changed `updated` rows, `hot` of them HOT. Returns true if
-  // the rest of the window is to be walked at once. The first pass fills the pages and says nothing.
-  bool GiveUp(std::int64_t residue, std::int64_t updated, std::int64_t hot, std::int64_t window_rows);
+  // A batch of pass `residue` (0 the first) changed `updated` rows, `hot` of them HOT. Returns true
+  // if the rest of the window is to be walked at once. The first pass fills the pages and says
+  // nothing.
+  bool GiveUp(std::int64_t residue, std::int64_t updated, std::int64_t hot,
+              std::int64_t window_rows);
 
   // A plain batch visited `rows`.
   void VisitedPlain(std::int64_t rows) { plain_rows_left_ -= rows; }

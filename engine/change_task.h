@@ -12,7 +12,8 @@ namespace pawl::engine {
 struct ChangeFacts {
   checkpoints::Round round;
   int server_version = 0;
-  // Taking back by walking again (kImplicit): the ledger says 'revert', and there is no undo of the undo.
+  // Taking back by walking again (kImplicit): the ledger says 'revert', and there is no undo of the
+  // undo.
   bool reverting = false;
 };
 

@@ -16,7 +16,7 @@ namespace pawl::schema {
 struct OrderFacts {
   StatementKind kind = StatementKind::kUpdate;
   bool has_key = false;
-  bool key_has_residue = false;   // Of its columns the residue can be taken: integers, or hashed ones.
+  bool key_has_residue = false;   // Its columns have one: integers, or hashed ones.
   double correlation = 0;         // Of block number and rank of the key, -1 to 1.
   bool changed_indexed = false;   // An index is written for every change, so no update is HOT.
   double rows_per_page = 0;

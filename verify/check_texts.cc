@@ -114,7 +114,8 @@ void AppendArrays(const char* prefix, std::size_t count, Texts& qualified, Texts
 std::string SameKey(const std::vector<Column>& key) {
   Texts tests;
   for (std::size_t i = 0; i < key.size(); ++i) {
-    tests.push_back(fmt::format("{} = ({}.k{})::{}", In(kRow, key[i]), kRecord, i + 1, key[i].type));
+    tests.push_back(
+        fmt::format("{} = ({}.k{})::{}", In(kRow, key[i]), kRecord, i + 1, key[i].type));
   }
   return Joined(tests, " AND ");
 }

@@ -32,8 +32,8 @@ std::string OldestUnderWay(const std::string& snapshot) {
 std::string WrittenBy(const std::string& quoted_table, std::int64_t run,
                       const std::string& condition) {
   return fmt::format(
-      "{} IN (SELECT l.xid::text::bigint % 4294967296 FROM pawl.ledger AS l WHERE l.run_id = {} AND "
-      "{})",
+      "{} IN (SELECT l.xid::text::bigint % 4294967296 FROM pawl.ledger AS l WHERE l.run_id = {} "
+      "AND {})",
       ShortXid(quoted_table), run, condition);
 }
 

@@ -116,7 +116,8 @@ TEST_F(PlannerTest, TheSyncTriggerFiresForARoleWithoutRightsOnItsSchema) {
   database_.Exec("CREATE ROLE \"" + database_.name() + "_app\" LOGIN; GRANT SELECT, INSERT, UPDATE "
                  "ON orders TO \"" + database_.name() + "_app\"");
   database_.Exec("SET ROLE \"" + database_.name() + "_app\"");
-  database_.Exec("INSERT INTO orders (customer_id, total, status) VALUES (1, 11, 'a'), (1, 9, 'b')");
+  database_.Exec(
+      "INSERT INTO orders (customer_id, total, status) VALUES (1, 11, 'a'), (1, 9, 'b')");
   EXPECT_EQ(database_.Value("SELECT string_agg(coalesce(note, '-'), ',' ORDER BY id) FROM orders "
                             "WHERE id > 5000"),
             "a!,-");
@@ -262,7 +263,8 @@ TEST_F(PlannerTest, AnInverseNeedsAnOrderByKey) {
 }
 
 TEST_F(PlannerTest, AConditionThatFailsOnTheSampleCountsAllRows) {
-  const Plan plan = PlanOf("UPDATE orders SET note = 'x' WHERE 1 / (customer_id - customer_id) = 1");
+  const Plan plan =
+      PlanOf("UPDATE orders SET note = 'x' WHERE 1 / (customer_id - customer_id) = 1");
   EXPECT_EQ(plan.steps.at(0).backfill.value().rows_estimated, 5000);
   EXPECT_THAT(plan.steps.at(0).notes, ::testing::Contains(HasSubstr("division by zero")));
 }
