@@ -7,7 +7,8 @@
 namespace pawl::batching {
 namespace {
 
-// A cornered row is found within log2(rows_max) failures with a success between any two: 40 is ample.
+// A cornered row is found within log2(rows_max) failures with a success between any two: 40 is
+// ample.
 constexpr int kNarrowingBatches = 40;
 
 }  // namespace
@@ -17,7 +18,9 @@ BatchSizer::BatchSizer(const BatchLimits& limits, std::int64_t row_bytes)
       rows_(limits.rows_initial),
       microseconds_target_(static_cast<double>(limits.duration_target.count())) {
   PAWL_CHECK(0 < limits.rows_initial && limits.rows_initial <= limits.rows_max);
-  if (row_bytes > 0) rows_max_ = std::clamp<std::int64_t>(limits.bytes_max / row_bytes, 1, rows_max_);
+  if (row_bytes > 0) {
+    rows_max_ = std::clamp<std::int64_t>(limits.bytes_max / row_bytes, 1, rows_max_);
+  }
   rows_ = std::min(rows_, rows_max_);
 }
 
@@ -30,7 +33,8 @@ void BatchSizer::Report(std::chrono::microseconds elapsed) {
   const double ideal = static_cast<double>(rows_) * microseconds_target_ / took;
   // A quarter of the way each time: one slow commit must not halve the next ten batches.
   const double next = 0.75 * static_cast<double>(rows_) + 0.25 * ideal;
-  rows_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(next), std::max<std::int64_t>(1, rows_ / 2),
+  rows_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(next),
+                                   std::max<std::int64_t>(1, rows_ / 2),
                                    std::max<std::int64_t>(1, rows_ * 2));
   rows_ = std::clamp<std::int64_t>(rows_, std::min<std::int64_t>(10, rows_max_), rows_max_);
 }

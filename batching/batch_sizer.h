@@ -1,5 +1,5 @@
-// Steers how many rows a batch visits, so that each takes about a target time, within bounds of rows
-// and bytes. After a failure it narrows down: halves on a time-out, bisects on bad data.
+// Steers how many rows a batch visits, so that each takes about a target time, within bounds of
+// rows and bytes. After a failure it narrows down: halves on a time-out, bisects on bad data.
 //
 // Thread safety: none. Owned by one worker.
 #pragma once
@@ -10,8 +10,8 @@
 namespace pawl::batching {
 
 struct BatchLimits {
-  // Wall clock, first statement to commit. Row locks are held this long, and the application waits for
-  // them: 40 ms keeps its p99.9 bounded (10,000-row batches measured waits of 100 to 450 ms).
+  // Wall clock, first statement to commit. Row locks are held this long, and the application waits
+  // for them: 40 ms keeps its p99.9 bounded (10,000-row batches measured waits of 100 to 450 ms).
   std::chrono::microseconds duration_target{40'000};
   std::int64_t rows_initial = 1'000;
   // Without the cap, a stretch of rows that do not match looks infinitely fast and provokes one

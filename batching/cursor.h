@@ -1,7 +1,7 @@
-// Where a span stands: everything before it is committed. Stored as JSON text, compared byte for byte by
-// the fence, so one state has one text.
+// Where a span stands: everything before it is committed. Stored as JSON text, compared byte for
+// byte by the fence, so one state has one text.
 //
-//   between windows   {"at":["17"]}                      every row up to ["17"] is done; null: none yet
+//   between windows   {"at":["17"]}           every row up to ["17"] is done; null: none yet
 //   inside a window   {"at":["40"],"window":[["17"],["90"]],"residues":[3,4]}
 //                     rows of (17, 90] with residue below 3 are done, of residue 3 those up to 40
 #pragma once

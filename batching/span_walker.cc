@@ -7,8 +7,8 @@
 namespace pawl::batching {
 namespace {
 
-// Fewer sub-ranges than this a window, and a pass would come back to a page before the earlier version
-// is out of every snapshot.
+// Fewer sub-ranges than this a window, and a pass would come back to a page before the earlier
+// version is out of every snapshot.
 constexpr std::int64_t kSubRangesMin = 10;
 
 }  // namespace
@@ -128,7 +128,8 @@ void SpanWalker::Commit(const schema::Slice& slice, std::int64_t rows, std::int6
     give_up_ = watch_.GiveUp(at.residue_lo, updated, hot, window_rows_);
   }
   if (pass_ended) {
-    // The cuts serve every pass of one class; not the merged pass, and not when they began half way.
+    // The cuts serve every pass of one class; not the merged pass, and not when they began half
+    // way.
     const bool reusable = cuts_whole_ && next.in_window && next.residue_hi - next.residue_lo == 1;
     if (!reusable) cuts_.clear();
     cut_ = 0;

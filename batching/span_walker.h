@@ -1,11 +1,11 @@
-// Walks one span: yields slices, each the rows of one batch, in an order that covers every row of the
-// span exactly once, and says which cursor stands behind each.
+// Walks one span: yields slices, each the rows of one batch, in an order that covers every row of
+// the span exactly once, and says which cursor stands behind each.
 //
 //   plain      (begin ─ b1](b1 ─ b2](b2 ─ … ─ end]              every residue at once
 //   strides    window 1: sub-ranges × residue 0, sub-ranges × residue 1, … ; window 2: …
 //
-// A walker computes boundaries only: it reads keys, never rows, and writes nothing. Nothing moves until
-// Commit: a slice that failed is simply asked for again, perhaps smaller.
+// A walker computes boundaries only: it reads keys, never rows, and writes nothing. Nothing moves
+// until Commit: a slice that failed is simply asked for again, perhaps smaller.
 //
 // Thread safety: none. Owned by the worker that holds the span's lease.
 #pragma once
@@ -30,19 +30,21 @@ class KeySource {
   // Requires count > 0. Throws db::Error.
   virtual std::optional<schema::Position> KeyAt(const schema::Slice& slice, std::int64_t count) = 0;
 
-  // A boundary about `count` rows ahead, or nullopt if the range ends before. May be rough: in block
-  // order it is arithmetic.
+  // A boundary about `count` rows ahead, or nullopt if the range ends before. May be rough: in
+  // block order it is arithmetic.
   virtual std::optional<schema::Position> Ahead(const schema::Range& range, std::int64_t count) = 0;
 };
 
-// Downward takes the residues from the last to the first. A way back goes so: the rows that the first pass
-// of the way forward moved out are packed elsewhere now; changed first, they would fill the room that it
-// left to the others, and nothing after them would be HOT (5 % measured, and twice the table).
+// Downward takes the residues from the last to the first. A way back goes so: the rows that the
+// first pass of the way forward moved out are packed elsewhere now; changed first, they would fill
+// the room that it left to the others, and nothing after them would be HOT (5 % measured, and twice
+// the table).
 enum class Passes { kOne, kUpward, kDownward };
 
 class SpanWalker {
  public:
-  // `keys` and `backfill` must outlive the walker. `window_rows` is how many rows a stride window spans.
+  // `keys` and `backfill` must outlive the walker. `window_rows` is how many rows a stride window
+  // spans.
   SpanWalker(KeySource& keys, const schema::Backfill& backfill, schema::Position end, Cursor cursor,
              std::int64_t window_rows, Passes passes);
 
@@ -57,7 +59,8 @@ class SpanWalker {
   bool Finishes(const Cursor& cursor) const;
 
   // The transaction of `slice` committed. `updated` and `hot` are what it changed.
-  void Commit(const schema::Slice& slice, std::int64_t rows, std::int64_t updated, std::int64_t hot);
+  void Commit(const schema::Slice& slice, std::int64_t rows, std::int64_t updated,
+              std::int64_t hot);
 
   // The span's end moved: another worker took its tail.
   void MoveEnd(schema::Position end);
@@ -79,8 +82,8 @@ class SpanWalker {
   std::int64_t window_rows_;
   bool downward_;
   StrideWatch watch_;
-  // The sub-ranges of the pass in progress: their upper ends, the last one the window's. A window that
-  // was opened but has no committed batch yet exists in `opened_` only.
+  // The sub-ranges of the pass in progress: their upper ends, the last one the window's. A window
+  // that was opened but has no committed batch yet exists in `opened_` only.
   std::optional<Cursor> opened_;
   std::vector<schema::Position> cuts_;
   std::int64_t cut_rows_ = 0;  // Rows of all classes in one of them.

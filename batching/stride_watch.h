@@ -1,6 +1,6 @@
 // Decides whether strides pay. They do only while each page can prune its dead versions between two
-// passes, which shows as HOT updates; an old snapshot, a slot or an index that nobody saw stops that, and
-// strides are then slower than plain order (0.79 measured).
+// passes, which shows as HOT updates; an old snapshot, a slot or an index that nobody saw stops
+// that, and strides are then slower than plain order (0.79 measured).
 //
 //   striding ──share of the later passes < 30 %──> plain for 4 windows' worth of rows ──> striding (a probe)
 //                                                 8, 16, 32 after further failures
@@ -20,9 +20,10 @@ class StrideWatch {
   // True if the next window is to be walked in strides.
   bool striding() const { return passes_ > 1 && plain_rows_left_ <= 0; }
 
-  // A batch of `pass` (0 the first) changed `updated` rows, `hot` of them HOT. Returns true if the rest of the
-  // window is to be walked at once. The first passes say nothing: they move rows out of full pages, and
-  // where an earlier run has left rows packed elsewhere, the first of them fills what room there was.
+  // A batch of `pass` (0 the first) changed `updated` rows, `hot` of them HOT. Returns true if the
+  // rest of the window is to be walked at once. The first passes say nothing: they move rows out of
+  // full pages, and where an earlier run has left rows packed elsewhere, the first of them fills
+  // what room there was.
   bool GiveUp(std::int64_t pass, std::int64_t updated, std::int64_t hot, std::int64_t window_rows);
 
   // A plain batch visited `rows`.

@@ -1,17 +1,17 @@
 // How fast is a batched UPDATE that keeps no promise at all?
 //
 // The yardstick for `pawl run`: raw libpq in pipeline mode, one round trip and one implicit
-// transaction per batch, no cursor, no ledger, no undo record, no digest, no throttle. Not a tool: a
-// crash half way leaves nothing to resume from. It only checks, after the timed part, that every row
-// of the table was changed exactly once; so --where has to hold for every row at the start.
+// transaction per batch, no cursor, no ledger, no undo record, no digest, no throttle. Not a tool:
+// a crash half way leaves nothing to resume from. It only checks, after the timed part, that every
+// row of the table was changed exactly once; so --where has to hold for every row at the start.
 //
 //   giant           one statement
 //   key | block     ranges of the key | of ctid, one after the other
 //   *_strides       windows of ranges; each window is passed over `stride` times, each pass changes
 //                   the rows of one key residue, so that pages prune themselves between passes
 //
-// Prints one JSON line. Exit status: 0 all rows changed once, 1 an error, 2 wrong usage, 3 a row was
-// missed or changed twice.
+// Prints one JSON line. Exit status: 0 all rows changed once, 1 an error, 2 wrong usage, 3 a row
+// was missed or changed twice.
 #include <libpq-fe.h>
 
 #include <algorithm>
@@ -230,8 +230,8 @@ std::string BatchSql(const Options& options, const Table& table, bool open_ended
   return sql + "\n  AND (" + options.where + ")";
 }
 
-// Consecutive half-open ranges, ascending: range i is [bounds[i], bounds[i + 1]). The last one has no
-// upper bound if `open_ended`.
+// Consecutive half-open ranges, ascending: range i is [bounds[i], bounds[i + 1]). The last one has
+// no upper bound if `open_ended`.
 struct Ranges {
   std::vector<std::string> bounds;
   bool open_ended = false;

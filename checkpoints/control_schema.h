@@ -1,5 +1,5 @@
-// The tables of `pawl.*`: what is durably done. Created by `pawl init` or by the first run, versioned,
-// upgraded in place. One written by a later version is refused, never guessed at.
+// The tables of `pawl.*`: what is durably done. Created by `pawl init` or by the first run,
+// versioned, upgraded in place. One written by a later version is refused, never guessed at.
 #pragma once
 
 #include "db/session.h"
@@ -8,15 +8,17 @@ namespace pawl::checkpoints {
 
 inline constexpr int kControlSchemaVersion = 1;
 
-// Returns the version found in the database, 0 where there is no control schema. Throws Error: kBadInput
-// where the version is newer than this program's, with what to do.
+// Returns the version found in the database, 0 where there is no control schema. Throws Error:
+// kBadInput where the version is newer than this program's, with what to do.
 int ControlSchemaVersion(db::Session& session);
 
-// Creates or upgrades the control schema in one transaction; does nothing where it is current. Concurrent
-// callers wait for each other. Throws Error (kBadInput, naming the privilege, where the role may not).
+// Creates or upgrades the control schema in one transaction; does nothing where it is current.
+// Concurrent callers wait for each other. Throws Error (kBadInput, naming the privilege, where the
+// role may not).
 void EnsureControlSchema(db::Session& session);
 
-// The statements that create it, for `pawl init --print` and for a role that may not create schemas.
+// The statements that create it, for `pawl init --print` and for a role that may not create
+// schemas.
 const char* ControlSchemaSql();
 
 }  // namespace pawl::checkpoints

@@ -88,7 +88,8 @@ void StorePlan(db::Session& session, const schema::Plan& plan, const std::string
       "INSERT INTO pawl.migration (migration_hash, name, text) VALUES ($1, $2, $3) ON CONFLICT "
       "(migration_hash) DO UPDATE SET name = excluded.name",
       {plan.migration_hash, plan.migration, text});
-  // The same decisions give the same hash; then the estimates may be newer, and the content is the same.
+  // The same decisions give the same hash; then the estimates may be newer, and the content is the
+  // same.
   session.Query(
       "INSERT INTO pawl.plan (plan_hash, migration_hash, version, content) VALUES ($1, $2, $3::integer, "
       "$4) ON CONFLICT (plan_hash) DO UPDATE SET content = excluded.content",
@@ -133,7 +134,8 @@ std::optional<RunRow> FindRun(db::Session& session, const std::string& name) {
 CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
                      int workers, std::int64_t pace) {
   db::Transaction transaction(session);
-  // Two processes that start the same file at once: the second waits here and then finds the first's run.
+  // Two processes that start the same file at once: the second waits here and then finds the
+  // first's run.
   session.Query("SELECT pg_advisory_xact_lock(7240615, 2)");
   const std::optional<RunRow> existing = FindRun(session, plan.migration);
   if (existing && existing->state != "completed") return {*existing, true};

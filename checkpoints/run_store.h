@@ -6,8 +6,8 @@
 //  verifying --> completed --> reverting --> reverted          aborted --> reverting
 //     \--> failed                (paused, failed, running, verifying --> aborted)
 //
-// One function, MoveRun, moves a run, against the table of these edges, in the transaction that also
-// writes the audit row and tells every process by NOTIFY.
+// One function, MoveRun, moves a run, against the table of these edges, in the transaction that
+// also writes the audit row and tells every process by NOTIFY.
 #pragma once
 
 #include <cstdint>
@@ -46,9 +46,10 @@ RunRow LoadRun(db::Session& session, std::int64_t run);
 // Newest first.
 std::vector<RunRow> LoadRuns(db::Session& session);
 
-// Stores the plan with the file's text and creates a run in state running, or returns nullopt when the
-// same migration has an unfinished run already. Throws kBadInput when another unfinished run
-// touches one of the plan's tables, or when the same migration's unfinished run was made from another file.
+// Stores the plan with the file's text and creates a run in state running, or returns nullopt when
+// the same migration has an unfinished run already. Throws kBadInput when another unfinished run
+// touches one of the plan's tables, or when the same migration's unfinished run was made from
+// another file.
 struct CreatedRun {
   RunRow run;
   bool existed = false;
@@ -61,8 +62,9 @@ std::optional<RunRow> FindRun(db::Session& session, const std::string& name);
 
 schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash);
 
-// Moves the run along an allowed edge and says why. `revert_options` is set when it moves to reverting for
-// the first time. Does nothing where the run is in `to` already. Throws kBadInput where the edge does not exist.
+// Moves the run along an allowed edge and says why. `revert_options` is set when it moves to
+// reverting for the first time. Does nothing where the run is in `to` already. Throws kBadInput
+// where the edge does not exist.
 void MoveRun(db::Session& session, std::int64_t run, const std::string& to, const std::string& reason,
              const std::string& command = {}, const std::optional<std::string>& revert_options = {});
 

@@ -24,9 +24,11 @@ constexpr const char* kLeaseColumns = "span_id, lease_epoch, seq, end_key, curso
 
 }  // namespace
 
-std::optional<SpanLease> ClaimSpan(db::Pipeline& pipeline, const Round& round, std::int64_t worker) {
-  // A holder is gone when its process's connection no longer exists; breaking its lease is always safe,
-  // because the epoch rises, and waiting for the lease to run out would cost kLeaseSeconds on every restart.
+std::optional<SpanLease> ClaimSpan(db::Pipeline& pipeline, const Round& round,
+                                   std::int64_t worker) {
+  // A holder is gone when its process's connection no longer exists; breaking its lease is always
+  // safe, because the epoch rises, and waiting for the lease to run out would cost kLeaseSeconds on
+  // every restart.
   static const std::string sql = fmt::format(
       R"sql(UPDATE pawl.span SET lease_epoch = lease_epoch + 1, worker_id = $4::bigint,
                            lease_until = clock_timestamp() + interval '{} seconds'
@@ -35,7 +37,8 @@ std::optional<SpanLease> ClaimSpan(db::Pipeline& pipeline, const Round& round, s
     WHERE c.run_id = $1::bigint AND c.step = $2::integer AND c.round = $3::integer AND NOT c.done
       AND (c.worker_id IS NULL OR c.lease_until < clock_timestamp() OR NOT EXISTS (
              SELECT FROM pawl.worker AS w JOIN pg_stat_activity AS a
-                 ON a.pid = w.backend_pid AND (a.backend_start IS NULL OR a.backend_start = w.backend_start)
+                 ON a.pid = w.backend_pid
+                AND (a.backend_start IS NULL OR a.backend_start = w.backend_start)
               WHERE w.worker_id = c.worker_id AND w.left_at IS NULL))
     ORDER BY c.span_id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING {})sql",
@@ -58,21 +61,24 @@ std::optional<SpanLease> ReclaimSpan(db::Pipeline& pipeline, const SpanLease& le
 
 std::optional<SpanLease> ReloadLease(db::Pipeline& pipeline, const SpanLease& lease) {
   static const std::string sql = fmt::format(
-      "SELECT {} FROM pawl.span WHERE span_id = $1::bigint AND lease_epoch = $2::bigint AND NOT done",
+      "SELECT {} FROM pawl.span WHERE span_id = $1::bigint AND lease_epoch = $2::bigint AND NOT "
+      "done",
       kLeaseColumns);
   return FirstLease(pipeline.Run({{sql, {Text(lease.span), Text(lease.epoch)}}})[0]);
 }
 
 void FinishSpan(db::Pipeline& pipeline, const SpanLease& lease) {
-  pipeline.Run({{"UPDATE pawl.span SET done = true WHERE span_id = $1::bigint AND lease_epoch = $2::bigint "
-                 "AND cursor = $3 AND end_key = $4",
-                 {Text(lease.span), Text(lease.epoch), lease.cursor, lease.end_key}}});
+  pipeline.Run(
+      {{"UPDATE pawl.span SET done = true WHERE span_id = $1::bigint AND lease_epoch = $2::bigint "
+        "AND cursor = $3 AND end_key = $4",
+        {Text(lease.span), Text(lease.epoch), lease.cursor, lease.end_key}}});
 }
 
 void ReleaseSpan(db::Pipeline& pipeline, const SpanLease& lease) {
-  pipeline.Run({{"UPDATE pawl.span SET worker_id = NULL, lease_until = NULL WHERE span_id = $1::bigint "
-                 "AND lease_epoch = $2::bigint",
-                 {Text(lease.span), Text(lease.epoch)}}});
+  pipeline.Run(
+      {{"UPDATE pawl.span SET worker_id = NULL, lease_until = NULL WHERE span_id = $1::bigint AND "
+        "lease_epoch = $2::bigint",
+        {Text(lease.span), Text(lease.epoch)}}});
 }
 
 db::Call Fence(const SpanLease& lease, const std::string& new_cursor, bool done,
@@ -87,7 +93,8 @@ db::Call Fence(const SpanLease& lease, const std::string& new_cursor, bool done,
 #else
   constexpr const char* cursor = "$3::text IS NOT NULL AND $4::text IS NOT NULL";
 #endif
-  // The cast of a word to a number is how plain SQL raises an error; it runs only when no row matched.
+  // The cast of a word to a number is how plain SQL raises an error; it runs only when no row
+  // matched.
   static const std::string sql = fmt::format(
       R"sql(WITH fence AS (
 UPDATE pawl.span SET cursor = $5, done = $6::boolean, seq = seq + 1,
@@ -103,9 +110,10 @@ SELECT CASE count(*) WHEN 1 THEN max(seq) ELSE ('{} ' || count(*))::bigint END F
 
 void RenewLeases(db::Session& session, const std::vector<HeldLease>& held) {
   static const std::string sql = fmt::format(
-      "UPDATE pawl.span SET lease_until = clock_timestamp() + interval '{} seconds' WHERE span_id IN (SELECT "
-      "span_id FROM pawl.span WHERE span_id = $1::bigint AND lease_epoch = $2::bigint AND NOT done AND "
-      "lease_until < clock_timestamp() + interval '{} seconds' FOR UPDATE SKIP LOCKED)",
+      "UPDATE pawl.span SET lease_until = clock_timestamp() + interval '{} seconds' WHERE span_id "
+      "IN (SELECT span_id FROM pawl.span WHERE span_id = $1::bigint AND lease_epoch = $2::bigint "
+      "AND NOT done AND lease_until < clock_timestamp() + interval '{} seconds' FOR UPDATE SKIP "
+      "LOCKED)",
       kLeaseSeconds, kLeaseSeconds / 2);
   // SKIP LOCKED: a span in the middle of a batch renews itself.
   for (const HeldLease& lease : held) session.Query(sql, {Text(lease.span), Text(lease.epoch)});
@@ -115,8 +123,9 @@ bool CreateSpans(db::Session& session, const Round& round, const std::vector<Spa
   db::Transaction transaction(session);
   if (round.round > 0) {
     const auto moved = session.Query(
-        "UPDATE pawl.step SET state = 'running', round = $3::integer, started_at = coalesce(started_at, "
-        "now()) WHERE run_id = $1::bigint AND step = $2::integer AND round IS DISTINCT FROM $3::integer",
+        "UPDATE pawl.step SET state = 'running', round = $3::integer, started_at = "
+        "coalesce(started_at, now()) WHERE run_id = $1::bigint AND step = $2::integer AND round IS "
+        "DISTINCT FROM $3::integer",
         Of(round));
     if (moved.affected == 0) return false;
   } else {
@@ -131,8 +140,8 @@ bool CreateSpans(db::Session& session, const Round& round, const std::vector<Spa
     parameters.insert(parameters.end(),
                       {span.begin_key, span.end_key, span.cursor, Text(span.rows_estimated)});
     session.Query(
-        "INSERT INTO pawl.span (run_id, step, round, begin_key, end_key, cursor, rows_estimated) VALUES "
-        "($1::bigint, $2::integer, $3::integer, $4, $5, $6, $7::bigint)",
+        "INSERT INTO pawl.span (run_id, step, round, begin_key, end_key, cursor, rows_estimated) "
+        "VALUES ($1::bigint, $2::integer, $3::integer, $4, $5, $6, $7::bigint)",
         parameters);
   }
   transaction.Commit();
@@ -142,8 +151,8 @@ bool CreateSpans(db::Session& session, const Round& round, const std::vector<Spa
 std::optional<SpanLease> LargestSpan(db::Pipeline& pipeline, const Round& round,
                                      std::int64_t* rows_left) {
   static const std::string sql = fmt::format(
-      "SELECT {}, rows_estimated - rows_scanned FROM pawl.span WHERE run_id = $1::bigint AND step = "
-      "$2::integer AND round = $3::integer AND NOT done AND worker_id IS NOT NULL ORDER BY "
+      "SELECT {}, rows_estimated - rows_scanned FROM pawl.span WHERE run_id = $1::bigint AND step "
+      "= $2::integer AND round = $3::integer AND NOT done AND worker_id IS NOT NULL ORDER BY "
       "rows_estimated - rows_scanned DESC LIMIT 1",
       kLeaseColumns);
   const db::Result found = pipeline.Run({{sql, Of(round)}})[0];
@@ -161,8 +170,8 @@ UPDATE pawl.span SET end_key = $4, rows_estimated = rows_estimated - $5::bigint
 RETURNING run_id, step, round)
 INSERT INTO pawl.span (run_id, step, round, begin_key, end_key, cursor, rows_estimated)
 SELECT run_id, step, round, $6, $7, $8, $5::bigint FROM cut RETURNING span_id)sql",
-      {Text(span.span), span.cursor, span.end_key, middle, Text(tail.rows_estimated), tail.begin_key,
-       tail.end_key, tail.cursor}}})[0];
+      {Text(span.span), span.cursor, span.end_key, middle, Text(tail.rows_estimated),
+       tail.begin_key, tail.end_key, tail.cursor}}})[0];
   return !cut.rows.empty();
 }
 

@@ -1,9 +1,9 @@
 // Spans and their leases: who may work where, and the fence that makes it so.
 //
-// A lease is a worker's right to a span. Its epoch rises with each lease. Every batch begins with the
-// fence: it moves the cursor where span, epoch, cursor and end all still are what the worker believes. A
-// worker that was frozen past its lease, and one whose span was split behind its back, both match no
-// row: their transaction fails and leaves nothing.
+// A lease is a worker's right to a span. Its epoch rises with each lease. Every batch begins with
+// the fence: it moves the cursor where span, epoch, cursor and end all still are what the worker
+// believes. A worker that was frozen past its lease, and one whose span was split behind its back,
+// both match no row: their transaction fails and leaves nothing.
 //
 // This folder never interprets a cursor or a boundary; it compares their text.
 #pragma once
@@ -44,20 +44,21 @@ struct Round {
 inline constexpr int kLeaseSeconds = 15;
 inline constexpr int kBatchTimeoutSeconds = 10;
 
-// Leases a free span of the round, or one whose holder is gone or frozen; nullopt where there is none.
+// Leases a free span of the round, or one whose holder is gone or frozen; nullopt where there is
+// none.
 std::optional<SpanLease> ClaimSpan(db::Pipeline& pipeline, const Round& round, std::int64_t worker);
 
-// Leases this very span again, waiting for a transaction that is still under way on it: afterwards the
-// cursor says for certain whether a batch in doubt has committed, and no earlier one can commit any more.
-// nullopt where another worker has taken the span meanwhile.
+// Leases this very span again, waiting for a transaction that is still under way on it: afterwards
+// the cursor says for certain whether a batch in doubt has committed, and no earlier one can commit
+// any more. nullopt where another worker has taken the span meanwhile.
 std::optional<SpanLease> ReclaimSpan(db::Pipeline& pipeline, const SpanLease& lease,
                                      std::int64_t worker);
 
 // Reads the span as it is now; nullopt where the lease is lost.
 std::optional<SpanLease> ReloadLease(db::Pipeline& pipeline, const SpanLease& lease);
 
-// Marks a span done whose cursor already stands at its end (its tail was taken over). Does nothing where
-// the lease is lost or the end has moved again.
+// Marks a span done whose cursor already stands at its end (its tail was taken over). Does nothing
+// where the lease is lost or the end has moved again.
 void FinishSpan(db::Pipeline& pipeline, const SpanLease& lease);
 
 // Gives the span back; does nothing where the lease is lost.
@@ -69,8 +70,8 @@ inline constexpr const char* kLostLease = "pawl: lost lease";
 db::Call Fence(const SpanLease& lease, const std::string& new_cursor, bool done,
                std::int64_t rows_visited);
 
-// Renews these leases. Only those that a thread of this process knows it holds: a claim whose answer was
-// lost is held by nobody, and must run out.
+// Renews these leases. Only those that a thread of this process knows it holds: a claim whose
+// answer was lost is held by nobody, and must run out.
 struct HeldLease {
   std::int64_t span = 0;
   std::int64_t epoch = 0;
@@ -86,9 +87,9 @@ bool CreateSpans(db::Session& session, const Round& round, const std::vector<Spa
 std::optional<SpanLease> LargestSpan(db::Pipeline& pipeline, const Round& round,
                                      std::int64_t* rows_left);
 
-// Cuts (middle, end] off a span as a new one with `tail`. Returns false, and changes nothing, where the
-// cursor is no longer the one in `span`: the caller looks again. It waits for the span's row lock, so that a
-// batch under way commits first and the next one meets the new end.
+// Cuts (middle, end] off a span as a new one with `tail`. Returns false, and changes nothing, where
+// the cursor is no longer the one in `span`: the caller looks again. It waits for the span's row
+// lock, so that a batch under way commits first and the next one meets the new end.
 bool SplitSpan(db::Pipeline& pipeline, const SpanLease& span, const std::string& middle,
                const SpanSeed& tail);
 

@@ -1,5 +1,6 @@
-// Where the database is: from --database, else PAWL_DATABASE_URL, else DATABASE_URL, else libpq's own
-// environment, service and password files. The password is never shown, logged or put on a command line.
+// Where the database is: from --database, else PAWL_DATABASE_URL, else DATABASE_URL, else libpq's
+// own environment, service and password files. The password is never shown, logged or put on a
+// command line.
 #pragma once
 
 #include <string>
@@ -8,8 +9,8 @@ namespace pawl::db {
 
 class ConnectionString {
  public:
-  // `given` is the value of --database or empty. Throws Error (kBadInput) on a malformed string; the
-  // message does not repeat it, since it may hold a password.
+  // `given` is the value of --database or empty. Throws Error (kBadInput) on a malformed string;
+  // the message does not repeat it, since it may hold a password.
   static ConnectionString Resolve(const std::string& given);
 
   explicit ConnectionString(const std::string& conninfo_or_uri);

@@ -58,8 +58,8 @@ std::int16_t BigEndian16(const char* bytes) {
 
 [[noreturn]] void FailStream(std::string_view what) {
   constexpr const char* kMessage =
-      "The COPY stream is malformed: {}. Nothing read from it counts; check what stands between Pawl "
-      "and the server, and read again.";
+      "The COPY stream is malformed: {}. Nothing read from it counts; check what stands between "
+      "Pawl and the server, and read again.";
   throw Error(Action::kStop, fmt::format(kMessage, what));
 }
 

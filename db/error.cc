@@ -42,7 +42,8 @@ std::string CleanMessage(const std::string& server_text) {
     if (!result.empty()) result += result.back() == '.' ? " " : "; ";
     result += line;
   }
-  while (!result.empty() && (result.back() == '.' || result.back() == ';' || result.back() == ' ')) {
+  while (!result.empty() &&
+         (result.back() == '.' || result.back() == ';' || result.back() == ' ')) {
     result.pop_back();
   }
   return result;

@@ -1,8 +1,8 @@
 // What went wrong, typed by what to do next (docs/concepts.md, "Errors").
 //
-// Errors are made in db/ from SQLSTATE, and by any floor for bad input. They are caught in two places:
-// the worker loop and the command line. A message is a sentence with the values, and ends with what the
-// reader can do. No message holds a password.
+// Errors are made in db/ from SQLSTATE, and by any floor for bad input. They are caught in two
+// places: the worker loop and the command line. A message is a sentence with the values, and ends
+// with what the reader can do. No message holds a password.
 #pragma once
 
 #include <stdexcept>

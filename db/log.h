@@ -1,4 +1,5 @@
-// The one logging address: structured lines on stderr or in a file, one JSON object each where asked.
+// The one logging address: structured lines on stderr or in a file, one JSON object each where
+// asked.
 //
 //   Log("batch", {{"run", "7"}, {"rows", "1000"}});
 //

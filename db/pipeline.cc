@@ -119,7 +119,8 @@ std::vector<Result> Pipeline::Run(const std::vector<Call>& calls) {
     if (result && Succeeded(result.get())) {
       results.push_back(Copied(result.get()));
     } else if (!failure) {
-      failure = std::make_unique<CallError>(ErrorOf(connection_, result.get(), static_cast<int>(i)));
+      failure =
+          std::make_unique<CallError>(ErrorOf(connection_, result.get(), static_cast<int>(i)));
     }
     if (PQstatus(connection_) != CONNECTION_OK) break;
     // A NULL result ends each call.

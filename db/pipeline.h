@@ -1,11 +1,12 @@
-// A connection that sends several prepared statements in one round trip and reads all their answers: the
-// road of every batch. It is raw libpq, because libpqxx 6 has no pipeline mode with parameters.
+// A connection that sends several prepared statements in one round trip and reads all their
+// answers: the road of every batch. It is raw libpq, because libpqxx 6 has no pipeline mode with
+// parameters.
 //
 //   client  BEGIN  fence  change+ledger  COMMIT  Sync  ------------------>
 //   server  <------------------ answers, or the first error and nothing after it
 //
-// After an error the server skips everything up to the Sync, the COMMIT included: a transaction whose
-// fence or change failed can never commit.
+// After an error the server skips everything up to the Sync, the COMMIT included: a transaction
+// whose fence or change failed can never commit.
 //
 // Thread safety: none. Owned by one worker.
 #pragma once
@@ -51,9 +52,10 @@ class Pipeline {
   Pipeline& operator=(const Pipeline&) = delete;
 
   // Runs `calls` in order in one round trip and returns one result each. They must begin with BEGIN
-  // and end with COMMIT, or be a single statement. On failure throws CallError after the transaction
-  // was rolled back; with kReconnect the connection is gone and, where the calls included COMMIT,
-  // their outcome is in doubt. Statements not seen before are prepared first, in a round trip of their own.
+  // and end with COMMIT, or be a single statement. On failure throws CallError after the
+  // transaction was rolled back; with kReconnect the connection is gone and, where the calls
+  // included COMMIT, their outcome is in doubt. Statements not seen before are prepared first, in a
+  // round trip of their own.
   std::vector<Result> Run(const std::vector<Call>& calls);
 
   // Runs plain SQL without parameters. Throws Error.
@@ -81,7 +83,8 @@ class Listener {
 
   // The socket to wait on for reading.
   int socket() const;
-  // Returns true if a notification has arrived since the last call. Throws Error when the connection broke.
+  // Returns true if a notification has arrived since the last call. Throws Error when the
+  // connection broke.
   bool Drain();
   // Whether the session still exists is how others see that this process lives.
   int backend_pid() const;

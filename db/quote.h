@@ -6,13 +6,15 @@
 
 namespace pawl::db {
 
-// Returns `name` in double quotes with quotes doubled. Always quoted, so that no key word surprises.
+// Returns `name` in double quotes with quotes doubled. Always quoted, so that no key word
+// surprises.
 std::string QuoteName(std::string_view name);
 
 // Returns "schema"."name", or just "name" where `schema` is empty.
 std::string QuoteName(std::string_view schema, std::string_view name);
 
-// Returns `value` as a string literal that is right under either setting of standard_conforming_strings.
+// Returns `value` as a string literal that is right under either setting of
+// standard_conforming_strings.
 std::string QuoteLiteral(std::string_view value);
 
 }  // namespace pawl::db

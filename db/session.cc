@@ -127,8 +127,8 @@ Result Copied(const pqxx::result& source) {
   return result;
 }
 
-// What only the user can mend is bad input; anything else (starting, stopping, full, in the middle of a
-// crash) may pass.
+// What only the user can mend is bad input; anything else (starting, stopping, full, in the middle
+// of a crash) may pass.
 Error ConnectError(const ConnectionString& where, const std::string& message) {
   bool passing = true;
   for (const char* lasting :

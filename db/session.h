@@ -1,6 +1,6 @@
-// A connection for control work: catalogue, control schema, DDL. One statement at a time, over libpqxx.
-// The batches themselves go through Pipeline. Session settings are set on every connection, because a
-// setting made once on a pool protects one connection only.
+// A connection for control work: catalogue, control schema, DDL. One statement at a time, over
+// libpqxx. The batches themselves go through Pipeline. Session settings are set on every
+// connection, because a setting made once on a pool protects one connection only.
 //
 // Thread safety: none. Each session is used by one thread.
 #pragma once
@@ -31,7 +31,8 @@ class Session {
   // Connects. `role` names the connection in pg_stat_activity ("pawl/<role>"). Throws Error:
   // kBadInput where the server cannot be reached or refuses the user, kReconnect where it is
   // starting, stopping or full.
-  Session(const ConnectionString& where, const std::string& role, const SessionSettings& settings = {});
+  Session(const ConnectionString& where, const std::string& role,
+          const SessionSettings& settings = {});
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

@@ -13,7 +13,8 @@
 namespace pawl::engine {
 namespace {
 
-// Tuples updated and updated HOT by this session since its counters were last flushed (each second).
+// Tuples updated and updated HOT by this session since its counters were last flushed (each
+// second).
 constexpr const char* kHotSql =
     "SELECT pg_stat_get_xact_tuples_updated($1::oid), pg_stat_get_xact_tuples_hot_updated($1::oid)";
 
@@ -101,7 +102,8 @@ class ChangeTask : public SpanTask {
     return batch;
   }
 
-  // The plan may flip with the size of a batch: it is looked at again with each fourfold size and shape.
+  // The plan may flip with the size of a batch: it is looked at again with each fourfold size and
+  // shape.
   void LookAtPlan(std::int64_t rows, const db::Call& call) {
     const auto size_class = std::bit_width(static_cast<std::uint64_t>(rows)) / 2;
     if (!seen_.insert(std::to_string(size_class) + call.sql).second) return;

@@ -21,7 +21,8 @@ constexpr std::chrono::minutes kTryFor{10};
 // "pid 4711 (psql, idle in transaction for 93 s: UPDATE orders …)"
 std::string Holders(db::Session& session, const schema::TableName& table) {
   const auto found = session.Query(
-      R"sql(SELECT a.pid, coalesce(nullif(a.application_name, ''), 'no name'), coalesce(a.state, 'state hidden'),
+      R"sql(SELECT a.pid, coalesce(nullif(a.application_name, ''), 'no name'),
+                 coalesce(a.state, 'state hidden'),
                  coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint::text, '?'),
                  coalesce(left(regexp_replace(a.query, '\s+', ' ', 'g'), 60), '')
             FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -60,10 +61,11 @@ bool RunDdl(db::Session& session, const schema::TableName& table, const std::str
         fmt::format("waiting for the lock on {}.{}, held by {}", table.schema, table.name,
                     Holders(session, table));
     if (std::chrono::steady_clock::now() - began > kTryFor) {
-      throw db::Error(db::Action::kRefused,
-                      fmt::format("Ten minutes of {}. No session was disturbed. End that session or "
-                                  "choose a quieter time, then resume.",
-                                  sentence));
+      throw db::Error(
+          db::Action::kRefused,
+          fmt::format("Ten minutes of {}. No session was disturbed. End that session or choose a "
+                      "quieter time, then resume.",
+                      sentence));
     }
     if (!waiting(sentence)) return false;
     const std::uniform_real_distribution<double> jitter(0.5, 1.5);

@@ -31,8 +31,8 @@ std::unique_ptr<db::Session> Open(const db::ConnectionString& where, const std::
 }
 
 // A transaction pooler gives each transaction another server session: settings, prepared statements
-// and locks of the session would be lost without an error. It shows when a second connection, inside a
-// transaction, is served by the backend of the first one, which is idle.
+// and locks of the session would be lost without an error. It shows when a second connection,
+// inside a transaction, is served by the backend of the first one, which is idle.
 void RefuseTransactionPooler(const db::ConnectionString& where, db::Session& first) {
   const std::string query = "SELECT pg_backend_pid()";
   const auto pid = db::ToInt(first.Query(query).rows[0][0]);

@@ -1,12 +1,13 @@
-// The public interface of the engine: what the command line uses, and what another program may link.
+// The public interface of the engine: what the command line uses, and what another program may
+// link.
 //
 //   Engine engine(where);
 //   Plan plan = engine.Compile(name, text);          // writes nothing
 //   RunResult r = engine.Run(name, text, settings);  // starts, carries on or joins
 //
 // Threads: Run, Resume, Work, Revert and Verify block; they start worker threads of their own and
-// end them before they return. RequestPause may be called from any thread and from a signal handler.
-// One Engine is used by one thread at a time otherwise.
+// end them before they return. RequestPause may be called from any thread and from a signal
+// handler. One Engine is used by one thread at a time otherwise.
 //
 // Errors: db::Error, typed by what to do next. kBadInput: nothing was changed.
 #pragma once
@@ -81,7 +82,7 @@ struct RunResult {
   std::int64_t rows_quarantined = 0;
   std::int64_t conflicts = 0;       // Revert only.
   double seconds = 0;               // Of the steps, without verification.
-  std::int64_t wal_bytes = 0;       // Written by the server while the run was at work, others included.
+  std::int64_t wal_bytes = 0;       // Written by the server during the run, others' included.
   std::int64_t undo_bytes = 0;
   bool already_done = false;        // Nothing was left to do.
   std::optional<VerifyReport> verification;
@@ -131,12 +132,13 @@ class Engine {
   // Creates or upgrades the control schema.
   void Init();
 
-  // Runs the migration to its end: starts it, carries on where it stopped, or joins it where another
-  // process is at it. Does nothing where it is done already. Blocks.
+  // Runs the migration to its end: starts it, carries on where it stopped, or joins it where
+  // another process is at it. Does nothing where it is done already. Blocks.
   RunResult Run(const std::string& name, const std::string& text, const RunSettings& settings,
                 const OnProgress& on_progress);
 
-  // Carries on run `run`. Where a live process is at it, only sets its state to running and returns.
+  // Carries on run `run`. Where a live process is at it, only sets its state to running and
+  // returns.
   RunResult Resume(std::int64_t run, const RunSettings& settings, const OnProgress& on_progress);
 
   // Joins run `run` as a further process until it ends or pauses.
@@ -160,8 +162,8 @@ class Engine {
   // The runs, newest first; of one run where given. Empty where there is no control schema.
   std::vector<RunStatus> Status(std::optional<std::int64_t> run);
 
-  // Asks the Run, Resume, Work or Revert at work in this process to pause the run and return. Running
-  // batches finish. Signal-safe.
+  // Asks the Run, Resume, Work or Revert at work in this process to pause the run and return.
+  // Running batches finish. Signal-safe.
   void RequestPause() { pause_requested_.store(true); }
 
  private:

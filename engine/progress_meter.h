@@ -13,7 +13,8 @@ class ProgressMeter {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Notes that `rows` (of the whole run, by all processes) and `fraction` of the way were done at `now`.
+  // Notes that `rows` (of the whole run, by all processes) and `fraction` of the way were done at
+  // `now`.
   void Note(Clock::time_point now, std::int64_t rows, double fraction);
 
   // Fills in rate and ETA.

@@ -47,14 +47,16 @@ class RevertTask : public SpanTask {
     if (ahead_.size() < 2 && !exhausted_) ReadAhead();
     if (ahead_.empty()) return std::nullopt;
     const LedgerBatch& batch = ahead_.front();
-    const schema::LedgerFacts facts{round_.run, round_.step, round_.round, span_, own_seq_ + 1, worker_};
+    const schema::LedgerFacts facts{round_.run, round_.step, round_.round, span_,
+                                    own_seq_ + 1, worker_};
     schema::Rendered revert =
         schema::RenderRevert(backfill_, batch.slice, batch.batch, facts, on_conflict_);
     return Around({std::move(revert.sql), std::move(revert.parameters)});
   }
 
   Batch Skip() override {
-    const schema::LedgerFacts facts{round_.run, round_.step, round_.round, span_, own_seq_ + 1, worker_};
+    const schema::LedgerFacts facts{round_.run, round_.step, round_.round, span_,
+                                    own_seq_ + 1, worker_};
     const schema::Rendered skip = schema::RenderSkip(backfill_, ahead_.front().slice, facts);
     return Around({skip.sql, skip.parameters});
   }
@@ -114,15 +116,16 @@ class RevertTask : public SpanTask {
   bool exhausted_ = false;
 };
 
-checkpoints::SpanSeed Seed(const std::string& span, const std::string& from, const std::string& stop,
-                           std::int64_t rows) {
+checkpoints::SpanSeed Seed(const std::string& span, const std::string& from,
+                           const std::string& stop, std::int64_t rows) {
   return {db::Value(schema::ToText({span, from})), schema::ToText({span, stop}),
           schema::ToText({span, from}), rows};
 }
 
 constexpr const char* kRevertible =
-    "FROM pawl.ledger AS l WHERE l.run_id = $1::bigint AND l.step = $2::integer AND l.kind = 'change' AND "
-    "l.rows > 0 AND NOT EXISTS (SELECT FROM pawl.ledger AS r WHERE r.reverts = l.batch_id)";
+    "FROM pawl.ledger AS l WHERE l.run_id = $1::bigint AND l.step = $2::integer AND l.kind = "
+    "'change' AND l.rows > 0 AND NOT EXISTS (SELECT FROM pawl.ledger AS r WHERE r.reverts = "
+    "l.batch_id)";
 
 }  // namespace
 
@@ -134,11 +137,11 @@ std::vector<checkpoints::SpanSeed> CutRevertSpans(db::Session& session,
                                        std::to_string(forward_round.step)};
   if (!batches.empty()) {
     parameters.push_back(fmt::format("{{{}}}", fmt::join(batches, ",")));
-    for (const db::Row& row :
-         session.Query(fmt::format("SELECT l.span_id, l.seq, l.rows {} AND l.batch_id = ANY($3::bigint[]) "
-                                   "ORDER BY l.batch_id DESC",
-                                   kRevertible),
-                       parameters).rows) {
+    const std::string chosen = fmt::format(
+        "SELECT l.span_id, l.seq, l.rows {} AND l.batch_id = ANY($3::bigint[]) ORDER BY l.batch_id "
+        "DESC",
+        kRevertible);
+    for (const db::Row& row : session.Query(chosen, parameters).rows) {
       const std::int64_t seq = db::ToInt(row[1]);
       spans.push_back(Seed(db::ToText(row[0]), std::to_string(seq), std::to_string(seq - 1),
                            db::ToInt(row[2])));
@@ -146,11 +149,11 @@ std::vector<checkpoints::SpanSeed> CutRevertSpans(db::Session& session,
     return spans;
   }
   parameters.push_back(std::to_string(forward_round.round));
-  for (const db::Row& row :
-       session.Query(fmt::format("SELECT l.span_id, max(l.seq), sum(l.rows)::bigint {} AND l.round = "
-                                 "$3::integer GROUP BY l.span_id ORDER BY l.span_id DESC",
-                                 kRevertible),
-                     parameters).rows) {
+  const std::string all = fmt::format(
+      "SELECT l.span_id, max(l.seq), sum(l.rows)::bigint {} AND l.round = $3::integer GROUP BY "
+      "l.span_id ORDER BY l.span_id DESC",
+      kRevertible);
+  for (const db::Row& row : session.Query(all, parameters).rows) {
     spans.push_back(Seed(db::ToText(row[0]), db::ToText(row[1]), "0", db::ToInt(row[2])));
   }
   return spans;

@@ -9,8 +9,9 @@
 
 namespace pawl::engine {
 
-// The spans of a revert over the ledger of `forward_round`, or over the chosen batches only. A revert span's
-// cursor is ["<span>","<seq>"]: batches of that span up to seq are still to be taken back.
+// The spans of a revert over the ledger of `forward_round`, or over the chosen batches only. A
+// revert span's cursor is ["<span>","<seq>"]: batches of that span up to seq are still to be taken
+// back.
 std::vector<checkpoints::SpanSeed> CutRevertSpans(db::Session& session,
                                                   const checkpoints::Round& forward_round,
                                                   const std::vector<std::int64_t>& batches);

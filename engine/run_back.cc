@@ -1,4 +1,5 @@
-// The way back: the steps in reverse, each batch or row only where it still holds what the run wrote.
+// The way back: the steps in reverse, each batch or row only where it still holds what the run
+// wrote.
 #include <fmt/format.h>
 
 #include "checkpoints/step_store.h"
@@ -76,8 +77,8 @@ RunProcess::Verdict RunProcess::RevertByLedger(const schema::Step& step, const R
   return Verdict::kDone;
 }
 
-// Implicit undo: the columns were empty before. Walks the table as forward and empties what still holds what
-// the expression gives.
+// Implicit undo: the columns were empty before. Walks the table as forward and empties what still
+// holds what the expression gives.
 RunProcess::Verdict RunProcess::RevertByWalking(const schema::Step& step, const RevertSettings& settings) {
   if (!settings.batches.empty()) {
     throw db::Error(db::Action::kBadInput,

@@ -68,8 +68,8 @@ RunProcess::Verdict RunProcess::RunSimpleStep(const schema::Step& step, const st
   return done ? Verdict::kDone : Verdict::kInterrupted;
 }
 
-// Rounds: the change itself, and where rows may have moved behind its back, closing sweeps of the same
-// predicate until one finds nothing.
+// Rounds: the change itself, and where rows may have moved behind its back, closing sweeps of the
+// same predicate until one finds nothing.
 RunProcess::Verdict RunProcess::RunBackfill(const schema::Step& step) {
   int round = std::max(1, checkpoints::LastRound(*session_, run_id_, step.number, false));
   while (true) {
@@ -82,7 +82,8 @@ RunProcess::Verdict RunProcess::RunBackfill(const schema::Step& step) {
   return Verdict::kDone;
 }
 
-// Key order is exact at once. In block order a row may move behind the worker: a sweep that finds nothing ends it.
+// Key order is exact at once. In block order a row may move behind the worker: a sweep that finds
+// nothing ends it.
 bool RunProcess::IsLastRound(const schema::Step& step, int round) {
   if (!IsBlockOrder(*step.backfill) || std::abs(round) > kSweepsMax) return true;
   return std::abs(round) > 1 &&

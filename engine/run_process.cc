@@ -60,8 +60,8 @@ RunResult RunProcess::Execute() {
       return Result();
     } catch (const db::Error& error) {
       if (error.action() != db::Action::kReconnect) throw;
-      // The server is gone or restarting: everything committed is kept, and the spans' cursors say where
-      // to go on.
+      // The server is gone or restarting: everything committed is kept, and the spans' cursors say
+      // where to go on.
       if (steady_clock::now() > until || pause_requested_) throw;
       progress_.note = fmt::format("connection lost, trying again: {}", error.what());
       if (on_progress_) on_progress_(progress_);
@@ -115,7 +115,8 @@ void RunProcess::Attempt() {
       }
     } catch (const db::Error& error) {
       if (error.action() == db::Action::kReconnect) throw;
-      // Paused or aborted from elsewhere at this very moment: that command stands, and nothing has failed.
+      // Paused or aborted from elsewhere at this very moment: that command stands, and nothing has
+      // failed.
       run_ = checkpoints::LoadRun(*session_, run_id_);
       if (!Working()) continue;
       stopped_by_conflict_ = error.sqlstate() == kConflictState;
@@ -209,8 +210,8 @@ RunProcess::Verdict RunProcess::WorkOn(const schema::Step& step, const checkpoin
   return Verdict::kDone;
 }
 
-// Waits a moment, hears commands, renews leases, tells progress. Returns false when work must stop: the run
-// is no longer in a working state, or this process was asked to pause it.
+// Waits a moment, hears commands, renews leases, tells progress. Returns false when work must stop:
+// the run is no longer in a working state, or this process was asked to pause it.
 bool RunProcess::Tick(WorkerPool* pool) {
   const bool notified = events_->Wait(pool != nullptr && pool->idle() ? milliseconds(1) : kTick);
   const auto now = steady_clock::now();
@@ -306,8 +307,8 @@ void RunProcess::SetStepState(const schema::Step& step, const std::string& state
   checkpoints::SetStepState(*session_, run_id_, step.number, state);
 }
 
-// Books the time and WAL since the last booking. The coordinator alone does: times of several processes
-// overlap.
+// Books the time and WAL since the last booking. The coordinator alone does: times of several
+// processes overlap.
 void RunProcess::AddTime() {
   const auto now = steady_clock::now();
   const auto wal = session_->Query(
@@ -335,7 +336,8 @@ RunResult RunProcess::Result() {
   result.rows_quarantined = checkpoints::RowsQuarantined(*session_, run_id_);
   result.conflicts = std::max<std::int64_t>(checkpoints::Conflicts(*session_, run_id_),
                                             stopped_by_conflict_ ? 1 : 0);
-  // Forward: of the whole run, over all its processes. Back: of this process, which is the one asked.
+  // Forward: of the whole run, over all its processes. Back: of this process, which is the one
+  // asked.
   const bool back = !run_.revert_options.empty();
   result.seconds = static_cast<double>(back ? spent_ms_ : run_.working_ms) / 1000;
   result.wal_bytes = back ? spent_wal_bytes_ : run_.wal_bytes;

@@ -1,6 +1,6 @@
-// One process at work on one run. Every process runs the same loop; whoever holds the run's advisory lock is
-// the coordinator and alone moves it from step to step. The others lend their workers to the step under way,
-// and one of them becomes coordinator when the lock falls free.
+// One process at work on one run. Every process runs the same loop; whoever holds the run's
+// advisory lock is the coordinator and alone moves it from step to step. The others lend their
+// workers to the step under way, and one of them becomes coordinator when the lock falls free.
 //
 //   coordinator: for each step  ddl -> done                       every process: work on the spans of the
 //                               backfill: cut spans, work, sweep -> done           running backfill

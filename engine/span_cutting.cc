@@ -19,8 +19,8 @@ constexpr std::int64_t kSamplePages = 320;
 // A tail shorter than this is finished sooner than handed over.
 constexpr std::int64_t kSplitRowsMin = 20'000;
 
-checkpoints::SpanSeed Seed(const std::optional<schema::Position>& begin, const schema::Position& end,
-                           std::int64_t rows) {
+checkpoints::SpanSeed Seed(const std::optional<schema::Position>& begin,
+                           const schema::Position& end, std::int64_t rows) {
   batching::Cursor cursor;
   cursor.at = begin;
   return {begin ? db::Value(schema::ToText(*begin)) : db::Value(), schema::ToText(end),
@@ -75,7 +75,8 @@ std::int64_t WindowRows(const schema::Backfill& backfill) {
   return std::max<std::int64_t>(backfill.stride * 200, kWindowPages * RowsPerPage(backfill));
 }
 
-std::vector<checkpoints::SpanSeed> CutSpans(db::Session& session, const schema::Backfill& backfill) {
+std::vector<checkpoints::SpanSeed> CutSpans(db::Session& session,
+                                            const schema::Backfill& backfill) {
   const std::int64_t pages = Pages(session.Query(schema::RenderBlockCount(backfill)));
   if (pages == 0) return {};
   if (IsBlockOrder(backfill)) return CutBlocks(backfill, pages);
@@ -130,7 +131,8 @@ bool StillAhead(db::Pipeline& pipeline, const schema::Backfill& backfill,
                 const std::optional<schema::Position>& reach, const schema::Position& middle) {
   if (!reach) return true;
   if (IsBlockOrder(backfill)) return BlocksUpTo(*reach) < BlocksUpTo(middle);
-  const schema::Rendered query = schema::RenderKeyAt(backfill, {{reach, middle}, 0, backfill.stride}, 1);
+  const schema::Rendered query =
+      schema::RenderKeyAt(backfill, {{reach, middle}, 0, backfill.stride}, 1);
   return !pipeline.Run({{query.sql, query.parameters}})[0].rows.empty();
 }
 
@@ -146,11 +148,14 @@ bool SplitLargest(db::Pipeline& pipeline, const schema::Backfill& backfill,
   if (reach && *reach == end) return false;
   const auto middle = MiddleOf(pipeline, backfill, reach, end);
   if (!middle || *middle == end) return false;
-  // The owner has moved while the middle was looked for. A few quick tries meet it between two batches.
+  // The owner has moved while the middle was looked for. A few quick tries meet it between two
+  // batches.
   for (int attempt = 0; attempt < 5; ++attempt) {
     span = LargestSpan(pipeline, round, &rows_left);
     if (!span || schema::PositionFrom(span->end_key) != end) return false;
-    if (!StillAhead(pipeline, backfill, Reach(batching::CursorFrom(span->cursor)), *middle)) return false;
+    if (!StillAhead(pipeline, backfill, Reach(batching::CursorFrom(span->cursor)), *middle)) {
+      return false;
+    }
     if (SplitSpan(pipeline, *span, schema::ToText(*middle), Seed(*middle, end, rows_left / 2))) {
       return true;
     }

@@ -1,5 +1,5 @@
-// Cuts a table into spans at the start of a round, and the largest span in two when a worker runs dry, so
-// that workers finish together. Samples blocks; memory does not grow with the table.
+// Cuts a table into spans at the start of a round, and the largest span in two when a worker runs
+// dry, so that workers finish together. Samples blocks; memory does not grow with the table.
 #pragma once
 
 #include <vector>
@@ -11,12 +11,13 @@
 
 namespace pawl::engine {
 
-// Rows that a stride window spans: enough pages that some moments pass between two passes over one page,
-// few enough that they stay in cache.
+// Rows that a stride window spans: enough pages that some moments pass between two passes over one
+// page, few enough that they stay in cache.
 std::int64_t WindowRows(const schema::Backfill& backfill);
 
-// The spans of a round over the table as it is now: together they reach from the first row to the last
-// one there is (later rows are the sync trigger's, or the application's own). Empty for an empty table.
+// The spans of a round over the table as it is now: together they reach from the first row to the
+// last one there is (later rows are the sync trigger's, or the application's own). Empty for an
+// empty table.
 std::vector<checkpoints::SpanSeed> CutSpans(db::Session& session, const schema::Backfill& backfill);
 
 // Splits the span with most left to do. Returns false where none is worth it.

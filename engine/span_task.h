@@ -15,7 +15,8 @@ namespace pawl::engine {
 
 // One batch: what stands between the fence and the COMMIT.
 struct Batch {
-  std::vector<db::Call> calls;  // The first one returns: batch id, rows changed, duration in microseconds.
+  // The first one returns: batch id, rows changed, duration in microseconds.
+  std::vector<db::Call> calls;
   std::string new_cursor;
   bool done = false;            // Nothing of the span is left behind new_cursor.
   std::int64_t rows_visited = 0;
@@ -27,11 +28,12 @@ class SpanTask {
  public:
   virtual ~SpanTask() = default;
 
-  // The next batch, or nullopt at the end of the span. `exact`: cut it to exactly `rows` rows or fewer.
-  // Asked again before Committed, it yields the same rows or fewer. Throws db::Error.
+  // The next batch, or nullopt at the end of the span. `exact`: cut it to exactly `rows` rows or
+  // fewer. Asked again before Committed, it yields the same rows or fewer. Throws db::Error.
   virtual std::optional<Batch> Next(std::int64_t rows, bool exact) = 0;
 
-  // The same batch without the change: it moves past a row that is set aside. Requires a Next before.
+  // The same batch without the change: it moves past a row that is set aside. Requires a Next
+  // before.
   virtual Batch Skip() = 0;
 
   // The last batch of Next or Skip committed with these results, one for each of its calls.
@@ -40,7 +42,8 @@ class SpanTask {
   // Another worker took the tail of the span.
   virtual void MoveEnd(const std::string& end_key) = 0;
 
-  // The key of the last batch, as the JSON text of its upper end; the offender's where it is one row.
+  // The key of the last batch, as the JSON text of its upper end; the offender's where it is one
+  // row.
   virtual std::string KeyText() const = 0;
 
   // Where it is, for people: "key …" or "batch …".
@@ -54,9 +57,11 @@ class SpanTask {
 class TaskSource {
  public:
   virtual ~TaskSource() = default;
-  virtual std::unique_ptr<SpanTask> Open(db::Pipeline& pipeline, const checkpoints::SpanLease& lease,
+  virtual std::unique_ptr<SpanTask> Open(db::Pipeline& pipeline,
+                                         const checkpoints::SpanLease& lease,
                                          std::int64_t worker) = 0;
-  // Takes work over from another worker where no span is free. Returns true if a span may be free now.
+  // Takes work over from another worker where no span is free. Returns true if a span may be free
+  // now.
   virtual bool Split(db::Pipeline& pipeline) = 0;
 };
 

@@ -1,4 +1,5 @@
-// What the tables say about runs and their proof: `pawl status`, and the stored verification report.
+// What the tables say about runs and their proof: `pawl status`, and the stored verification
+// report.
 
 #include <array>
 
@@ -41,13 +42,15 @@ void ReadSteps(db::Session& session, const checkpoints::RunRow& run, const schem
       rows_visited += rows;
     } else if (state == "running") {
       const auto scanned = session.Query(
-          "SELECT coalesce(sum(rows_scanned), 0)::bigint FROM pawl.span WHERE run_id = $1::bigint AND "
-          "step = $2::integer AND round = 1",
+          "SELECT coalesce(sum(rows_scanned), 0)::bigint FROM pawl.span WHERE run_id = $1::bigint "
+          "AND step = $2::integer AND round = 1",
           {std::to_string(run.run), std::to_string(step.number)});
       rows_visited += std::min(rows, db::ToInt(scanned.rows[0][0]));
     }
   }
-  if (all_rows > 0) progress.fraction = static_cast<double>(rows_visited) / static_cast<double>(all_rows);
+  if (all_rows > 0) {
+    progress.fraction = static_cast<double>(rows_visited) / static_cast<double>(all_rows);
+  }
 }
 
 std::vector<RunStatus::Worker> ReadWorkers(db::Session& session, std::int64_t run) {
@@ -111,17 +114,19 @@ void Store(db::Session& session, std::int64_t run, const VerifyReport& report) {
   session.Query(
       "INSERT INTO pawl.verification (run_id, tool, snapshot, rows_verified, rows_counted, "
       "rows_changed_since, differences, passed, report) VALUES ($1::bigint, 'pawl 0.1.0', "
-      "pg_current_snapshot()::text, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::boolean, $7)",
-      {std::to_string(run), std::to_string(report.rows_verified), std::to_string(report.rows_counted),
-       std::to_string(report.rows_changed_since), std::to_string(report.differences_count),
-       report.passed ? "true" : "false", Stored(report)});
+      "pg_current_snapshot()::text, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::boolean, "
+      "$7)",
+      {std::to_string(run), std::to_string(report.rows_verified),
+       std::to_string(report.rows_counted), std::to_string(report.rows_changed_since),
+       std::to_string(report.differences_count), report.passed ? "true" : "false", Stored(report)});
 }
 
 }  // namespace
 
 VerifyReport VerifyRun(db::Session& session, const db::ConnectionString& where,
                        const db::SessionSettings& settings, const schema::Plan& plan,
-                       std::int64_t run, bool accept_changed, const std::function<bool()>& stopped) {
+                       std::int64_t run, bool accept_changed,
+                       const std::function<bool()>& stopped) {
   const auto began = std::chrono::steady_clock::now();
   VerifyReport report;
   for (const schema::Step& step : plan.steps) {
@@ -153,7 +158,9 @@ std::vector<RunStatus> Engine::Status(std::optional<std::int64_t> run) {
   db::Session session(where_, "status");
   std::vector<RunStatus> statuses;
   if (checkpoints::ControlSchemaVersion(session) == 0) {
-    if (run) db::FailInput(fmt::format("There is no run {}: this database has no control schema.", *run));
+    if (run) {
+      db::FailInput(fmt::format("There is no run {}: this database has no control schema.", *run));
+    }
     return statuses;
   }
   if (run) {

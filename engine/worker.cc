@@ -151,8 +151,9 @@ void Worker::WorkSpan() {
   Hold(std::nullopt);
 }
 
-// Finds the next batch; none where the span is at its end. Returns false where reading for it timed out or
-// collided, and it is to be tried again: an ALTER TABLE of the application may hold the table for a moment.
+// Finds the next batch; none where the span is at its end. Returns false where reading for it timed
+// out or collided, and it is to be tried again: an ALTER TABLE of the application may hold the
+// table for a moment.
 bool Worker::Cut(std::optional<Batch>& batch) {
   try {
     batch = task_->Next(sizer_.rows(), sizer_.narrowing());
@@ -165,7 +166,8 @@ bool Worker::Cut(std::optional<Batch>& batch) {
   }
 }
 
-// Returns false where the batch did not commit; the lease is gone then, or the batch is to be cut anew.
+// Returns false where the batch did not commit; the lease is gone then, or the batch is to be cut
+// anew.
 bool Worker::RunBatch(Batch batch) {
   PAWL_FAULT("before_batch");
   std::vector<db::Call> calls;
@@ -265,8 +267,8 @@ bool Worker::FindEndAgain() {
   return true;
 }
 
-// One row refuses the change. It goes to the quarantine, in the transaction that moves the cursor past
-// it; beyond the number the migration allows, the run stops and names it.
+// One row refuses the change. It goes to the quarantine, in the transaction that moves the cursor
+// past it; beyond the number the migration allows, the run stops and names it.
 void Worker::SetAside(const db::Error& error) {
   const std::string key = task_->KeyText();
   const std::string name = fmt::format("{} (key {})", order_.table, key);

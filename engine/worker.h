@@ -72,8 +72,8 @@ struct BatchReport {
 
 class Worker {
  public:
-  // `may_work` says whether to begin another batch; `report` takes each finished one. Both are called
-  // from this worker's thread.
+  // `may_work` says whether to begin another batch; `report` takes each finished one. Both are
+  // called from this worker's thread.
   Worker(const WorkOrder& order, std::function<bool()> may_work,
          std::function<void(const BatchReport&)> report);
 
@@ -81,8 +81,8 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Works until may_work says no or no span of the round is left. Throws db::Error when it cannot go on;
-  // everything committed stays.
+  // Works until may_work says no or no span of the round is left. Throws db::Error when it cannot
+  // go on; everything committed stays.
   void Run();
 
  private:

@@ -50,7 +50,9 @@ std::string OrderText(const Backfill& backfill) {
   if (backfill.stride > 1) order += fmt::format(", 1 row in {}", backfill.stride);
   if (!backfill.key.empty()) {
     std::string columns;
-    for (const Column& column : backfill.key) columns += (columns.empty() ? "" : ", ") + column.name;
+    for (const Column& column : backfill.key) {
+      columns += (columns.empty() ? "" : ", ") + column.name;
+    }
     order += fmt::format(" (key {}: {})", backfill.key_index, columns);
   }
   return order;

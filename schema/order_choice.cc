@@ -26,7 +26,8 @@ bool FollowsHeap(const OrderFacts& facts) {
 // Why strides are impossible here (not merely slow); empty if they are not.
 std::string StrideObstacle(const OrderFacts& facts) {
   if (facts.kind != StatementKind::kUpdate) {
-    return "strides are for UPDATE only: nothing is left on the page to prune by a DELETE or INSERT";
+    return "strides are for UPDATE only: nothing is left on the page to prune by a DELETE or "
+           "INSERT";
   }
   if (!facts.has_key) return "the table has no key of which a residue could be taken";
   if (!facts.key_has_residue) return "the type of the key can be neither divided nor hashed";
@@ -69,7 +70,9 @@ OrderChoice CheckWanted(Order order, const OrderFacts& facts, std::int64_t strid
   }
   OrderChoice choice;
   choice.refusal = fmt::format("{} order is not possible: {}", NameOf(order), obstacle);
-  choice.remedy = "Remove the option \"order\", or choose another one.";
+  choice.remedy = IsByBlock(order) && facts.undo_is_inverse
+                      ? "Remove the option \"order\", or the inverse: then the old values are kept."
+                      : "Remove the option \"order\", or choose another one.";
   return choice;
 }
 
@@ -133,9 +136,11 @@ OrderChoice ChoosePlain(const OrderFacts& facts) {
       "not possible because {}",
       obstacle);
   choice.remedy =
-      "Add a primary key (CREATE UNIQUE INDEX CONCURRENTLY on NOT NULL columns is enough), or "
-      "write the WHERE so that a changed row no longer matches it, for example \"AND new_column "
-      "IS NULL\".";
+      "Add a primary key (CREATE UNIQUE INDEX CONCURRENTLY on NOT NULL columns is enough), or ";
+  choice.remedy += facts.undo_is_inverse
+                       ? "leave the inverse out and write undo=none."
+                       : "write the WHERE so that a changed row no longer matches it, for example "
+                         "\"AND new_column IS NULL\".";
   return choice;
 }
 
@@ -160,6 +165,10 @@ std::string BlockObstacle(const OrderFacts& facts) {
   if (facts.server_version < kTidRangeScan) {
     return fmt::format("PostgreSQL {} cannot look up a range of blocks (14 can)",
                        facts.server_version / 10000);
+  }
+  if (facts.undo_is_inverse) {
+    return "an inverse takes back the rows of a batch's range, and a changed row has moved to "
+           "another block";
   }
   if (!facts.self_excluding) {
     return "a changed row still matches the WHERE clause and could be visited twice";

@@ -16,11 +16,12 @@ namespace pawl::schema {
 struct OrderFacts {
   StatementKind kind = StatementKind::kUpdate;
   bool has_key = false;
-  bool key_has_residue = false;   // Of its columns the residue can be taken: integers, or hashed ones.
+  bool key_has_residue = false;   // Its columns have one: integers, or hashed ones.
   double correlation = 0;         // Of block number and rank of the key, -1 to 1.
-  bool changed_indexed = false;   // An index must be written for every change, so no update is HOT.
+  bool changed_indexed = false;   // An index is written for every change, so no update is HOT.
   double rows_per_page = 0;
   bool self_excluding = false;
+  bool undo_is_inverse = false;   // A revert finds the rows of a batch by the batch's range.
   bool sync_possible = false;     // A sync trigger may be created and keeps the promise.
   std::string sync_obstacle;      // Why not, as the end of a sentence; for messages.
   int server_version = 0;         // As in 150020.
@@ -38,15 +39,16 @@ struct OrderChoice {
   std::string remedy;
 };
 
-// Chooses, or checks the user's choice where `wanted` is given. `stride_wanted` of 0 means that the
-// stride follows from the rows of a page.
+// Chooses, or checks the user's choice where `wanted` is given. `stride_wanted` of 0 means that
+// the stride follows from the rows of a page.
 OrderChoice ChooseOrder(const OrderFacts& facts, std::optional<Order> wanted = std::nullopt,
                         std::int64_t stride_wanted = 0);
 
 // Returns the power of two nearest to half the rows of a page, from 4 to 32.
 std::int64_t StrideFor(double rows_per_page);
 
-// Returns why block order would lose or double rows, as the end of a sentence; empty if it is exact.
+// Returns why block order would lose or double rows, now or when they are taken back, as the end of
+// a sentence; empty if it is exact.
 std::string BlockObstacle(const OrderFacts& facts);
 
 }  // namespace pawl::schema

@@ -236,7 +236,9 @@ class Reader {
   template <typename T>
   static void Read(const char* name, const json::value& source, std::vector<T>& values) {
     if (!source.is_array()) FailFormat(fmt::format("\"{}\" is no list", name));
-    for (const json::value& element : source.get_array()) Read(name, element, values.emplace_back());
+    for (const json::value& element : source.get_array()) {
+      Read(name, element, values.emplace_back());
+    }
   }
 
   template <typename T>

@@ -1,9 +1,10 @@
-// A plan: a migration compiled against one database into ordered steps. Immutable once stored; every
-// worker renders its SQL from the plan alone, never from the file or from today's catalogue.
+// A plan: a migration compiled against one database into ordered steps. Immutable once stored;
+// every worker renders its SQL from the plan alone, never from the file or from today's catalogue.
 //
 //   ParseMigration ──> Planner (asks the catalogue, writes nothing) ──> Plan ──> render.h ──> SQL
 //
-// Plans travel as JSON (ToJson, FromJson). `kPlanVersion` names the format; another version's plan is refused.
+// Plans travel as JSON (ToJson, FromJson). `kPlanVersion` names the format; another version's plan
+// is refused.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ enum class Order { kKey, kBlock, kKeyStrides, kBlockStrides };
 
 // What a batch keeps so that it can be taken back.
 //   kImplicit: nothing but the range; the changed columns were created, empty, by this same plan.
-//   kImage:    UPDATE: old and written values of the changed columns. DELETE: whole rows. INSERT: the keys
-//              and a hash of each inserted row.
+//   kImage:    UPDATE: old and written values of the changed columns. DELETE: whole rows.
+//              INSERT: the keys and a hash of each inserted row.
 //   kInverse:  nothing but the range; a SET list given by the user takes a row back.
 //   kNone:     nothing; the step cannot be reverted.
 enum class UndoKind { kImplicit, kImage, kInverse, kNone };
@@ -35,12 +36,13 @@ inline constexpr std::int64_t kSaltMax = 15;
 
 struct Column {
   std::string name;
-  std::string type;           // format_type(): fit for a cast, with modifiers; of a domain, its base type's.
+  // format_type(): fit for a cast, with modifiers; of a domain, its base type's.
+  std::string type;
   bool not_null = false;
-  bool is_array = false;      // Its values cannot be elements of a packed array and are packed as text.
+  bool is_array = false;      // Its values cannot be elements of an array and are packed as text.
   bool has_hash = false;      // Its type has a default hash operator class.
   std::string hash_function;  // Of its type's hash operator class, qualified: pg_catalog.uuid_hash.
-  bool is_integer = false;    // smallint, integer, bigint: the residue is taken of the value itself.
+  bool is_integer = false;    // smallint, integer, bigint: the residue is of the value itself.
 };
 
 struct ChangedColumn {
@@ -51,23 +53,24 @@ struct ChangedColumn {
 // One backfill: one statement over one table (of a partitioned table: over one leaf).
 struct Backfill {
   StatementKind kind = StatementKind::kUpdate;
-  TableName target;  // With its schema, always. For a leaf: the leaf.
-  TableName walked;  // The table whose rows are walked: the target, or the source of INSERT … SELECT.
-  std::string alias; // By which the statement's expressions know the walked table.
-  std::int64_t walked_oid = 0;  // Checked at the start of every process: a dropped and re-made table is another one.
+  TableName target;   // With its schema, always. For a leaf: the leaf.
+  TableName walked;   // Whose rows are walked: the target, or the source of INSERT … SELECT.
+  std::string alias;  // By which the statement's expressions know the walked table.
+  // Checked at the start of every process: a dropped and re-made table is another one.
+  std::int64_t walked_oid = 0;
   std::int64_t target_oid = 0;
 
-  std::vector<Column> key;  // Of the walked table. Empty: none, block order only.
-  std::string key_index;    // Name of the index that orders it, for messages.
-  std::vector<Column> target_key;     // INSERT … SELECT: the target's key; for the others the same as `key`.
-  std::vector<Column> target_columns; // Every column of the target that can be assigned, in order (no generated ones).
-  std::vector<ChangedColumn> changed; // UPDATE: the assigned columns.
+  std::vector<Column> key;             // Of the walked table. Empty: none, block order only.
+  std::string key_index;               // Name of the index that orders it, for messages.
+  std::vector<Column> target_key;      // INSERT … SELECT: the target's key; else the same as `key`.
+  std::vector<Column> target_columns;  // All of the target that can be assigned, in order.
+  std::vector<ChangedColumn> changed;  // UPDATE: the assigned columns.
 
   // Text as written, see Statement.
   std::string set_clause;
   std::string from_clause;
   std::string where_clause;
-  std::string base_where;  // The conjuncts that are not self-excluding, joined with AND; empty if none.
+  std::string base_where;  // The conjuncts that are not self-excluding, joined with AND.
   std::vector<std::string> insert_columns;
   std::vector<std::string> select_items;
   std::string source_joins;
@@ -75,22 +78,24 @@ struct Backfill {
 
   Order order = Order::kKey;
   std::int64_t stride = 1;  // Power of two; 1 for plain orders.
-  // 0 to kSaltMax: which residues the keys have. Each stride run moves the rows of its first pass out of
-  // their pages and packs them elsewhere. With the same residues, a later run or revert would find whole pages of
-  // one class: none of their updates could be HOT.
+  // 0 to kSaltMax: which residues the keys have. Each stride run moves the rows of its first pass
+  // out of their pages and packs them elsewhere. With the same residues, a later run or revert
+  // would find whole pages of one class: none of their updates could be HOT.
   std::int64_t salt = 0;
   UndoKind undo = UndoKind::kImage;
   std::string inverse;
 
-  bool self_excluding = false;   // A changed row no longer matches WHERE (DELETE: always).
-  bool re_evaluable = false;     // UPDATE: every expression is known, reads no assigned column, no other
-                                 // table and nothing volatile: it gives the same again at any time.
-  bool stands_alone = false;     // UPDATE: neither FROM nor a sub-select; no join but Pawl's own.
-  bool old_is_null = false;      // UPDATE: WHERE tests every changed column IS NULL, so that is what a row held.
-  bool keep_in_sync = false;     // A sync trigger runs while the step does.
+  bool self_excluding = false;  // A changed row no longer matches WHERE (DELETE: always).
+  // UPDATE: every expression is known, reads no assigned column, no other table and nothing
+  // volatile: it gives the same again at any time.
+  bool re_evaluable = false;
+  bool stands_alone = false;  // UPDATE: neither FROM nor a sub-select; no join but Pawl's own.
+  // UPDATE: WHERE tests every changed column IS NULL, so that is what a row held.
+  bool old_is_null = false;
+  bool keep_in_sync = false;  // A sync trigger runs while the step does.
   bool quiet_triggers = false;
   std::int64_t quarantine_max = 0;
-  std::int64_t batch_rows = 0;   // 0: steered by time.
+  std::int64_t batch_rows = 0;     // 0: steered by time.
   std::int64_t batch_time_ms = 0;  // 0: the default target.
 
   // Estimates; they decide nothing once the plan is made.
@@ -114,7 +119,7 @@ struct Step {
   int number = 0;  // From 1.
   StepKind kind = StepKind::kDdl;
   std::string title;        // "backfill public.orders: set total_cents"
-  std::string lock;         // "ROW EXCLUSIVE, one batch at a time", "ACCESS EXCLUSIVE, milliseconds"
+  std::string lock;         // "ROW EXCLUSIVE, one batch at a time"
   std::string why;          // What was chosen and why, in sentences.
   std::vector<std::string> notes;  // Triggers that will fire, foreign keys, replicas, …
   int line = 0;             // Of the statement in the file.

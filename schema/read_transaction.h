@@ -20,8 +20,8 @@ class ReadTransaction {
   db::Session& session() { return session_; }
 
   // Runs a query that may fail or take longer than `limit`. Returns nullopt then, with the server's
-  // words in `error`; the snapshot is a new one from there on. Throws db::Error where the connection
-  // is gone.
+  // words in `error`; the snapshot is a new one from there on. Throws db::Error where the
+  // connection is gone.
   std::optional<db::Result> Try(const std::string& query, std::chrono::milliseconds limit,
                                 std::string& error);
 

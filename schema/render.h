@@ -63,8 +63,8 @@ Rendered RenderChange(const Backfill& backfill, const Slice& slice, const Ledger
 
 // The isolation that RenderChange needs. Before PostgreSQL 18 an UPDATE with images reads old
 // values by a scan of its own. At READ COMMITTED another session could change a row between that
-// scan and the row lock: the image would be stale and a revert would lose that change. At REPEATABLE
-// READ such a row raises 40001 and the batch is tried again.
+// scan and the row lock: the image would be stale and a revert would lose that change. At
+// REPEATABLE READ such a row raises 40001 and the batch is tried again.
 bool NeedsRepeatableRead(const Backfill& backfill, int server_version);
 
 // A batch that changes nothing: it moves the cursor past a row that was set aside. Same result

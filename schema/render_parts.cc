@@ -84,7 +84,8 @@ std::string Record(const Texts& values) { return fmt::format("ROW({})::record", 
 
 namespace {
 
-// Equal values of these types have one image only. numeric, float and text under some collations have several.
+// Equal values of these types have one image only. numeric, float and text under some collations
+// have several.
 bool HasOneImage(const Column& column) {
   static const std::set<std::string> kTypes = {"boolean", "uuid", "date", "oid", "bytea"};
   return column.is_integer || kTypes.contains(column.type) || column.type.starts_with("timestamp");

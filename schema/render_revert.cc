@@ -186,8 +186,8 @@ RevertParts PartsOf(const Backfill& backfill, const Slice& slice, std::int64_t b
 
 namespace {
 
-// Where every record was restored there is nothing to look for, and the rows are not read a second time. A
-// forced revert restores the conflicts too, and an inverse has no records to count.
+// Where every record was restored there is nothing to look for, and the rows are not read a second
+// time. A forced revert restores the conflicts too, and an inverse has no records to count.
 std::string ConflictsOf(const Backfill& backfill, const RevertParts& parts, bool force) {
   if (force || backfill.undo == UndoKind::kInverse) return parts.conflicts;
   return fmt::format(

@@ -57,7 +57,8 @@ std::string Residue(const Backfill& backfill) {
 
 // The keys of one residue class of (lo, hi], where they are few enough next to the rows they may
 // find: sifting n classes n times out of the same pages costs more than n-th of the probes
-// (docs/performance.md). Exact: of n integers in sequence, from a multiple of n on, one is of the class.
+// (docs/performance.md). Exact: of n integers in sequence, from a multiple of n on, one is of the
+// class.
 std::string Probes(const Backfill& backfill, const Slice& slice, Binder& binder) {
   const bool fit = !IsBlock(backfill) && backfill.key.size() == 1 && backfill.key[0].is_integer &&
                    slice.range.lo && slice.residue_hi == slice.residue_lo + 1 &&

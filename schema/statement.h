@@ -14,7 +14,8 @@
 
 namespace pawl::schema {
 
-// Workers of one process. More than a few per core of the server gain nothing, and each takes a connection.
+// Workers of one process. More than a few per core of the server gain nothing, and each takes a
+// connection.
 inline constexpr int kWorkersMax = 64;
 
 enum class StatementKind { kUpdate, kDelete, kInsertSelect, kAddColumn, kCreateTable, kOtherDdl };

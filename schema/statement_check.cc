@@ -190,8 +190,8 @@ void CheckOnServer(db::Session& session, const Place& place, const Statement& st
   CheckTypes(session, place, from_list, assigned);
 }
 
-bool IsStoredUnchanged(ReadTransaction& reading, const std::string& expression, const Column& column,
-                       const TableShape& table, const std::string& alias) {
+bool IsStoredUnchanged(ReadTransaction& reading, const std::string& expression,
+                       const Column& column, const TableShape& table, const std::string& alias) {
   const std::optional<AstValue> tree = ParseExpression(expression);
   if (!tree) return false;
   if (!Contains(*tree, "ColumnRef")) {

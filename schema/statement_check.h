@@ -13,9 +13,9 @@
 
 namespace pawl::schema {
 
-// Returns `table` as an item of a FROM list under `alias`, with the columns that do not exist yet as
-// NULLs of their types. A table that does not exist yet is one without rows. `sampled` follows the
-// name of the table: a TABLESAMPLE clause or nothing. `extra` is put in front of the columns:
+// Returns `table` as an item of a FROM list under `alias`, with the columns that do not exist yet
+// as NULLs of their types. A table that does not exist yet is one without rows. `sampled` follows
+// the name of the table: a TABLESAMPLE clause or nothing. `extra` is put in front of the columns:
 // expressions over "t", each with its name.
 std::string RelationSql(const TableShape& table, const std::string& alias,
                         const std::string& sampled = {}, const std::string& extra = {});
@@ -30,8 +30,8 @@ void CheckOnServer(db::Session& session, const Place& place, const Statement& st
 
 // True where storing the value of `expression` in `column` keeps it as it is: no rounding, no
 // padding. False in doubt.
-bool IsStoredUnchanged(ReadTransaction& reading, const std::string& expression, const Column& column,
-                       const TableShape& table, const std::string& alias);
+bool IsStoredUnchanged(ReadTransaction& reading, const std::string& expression,
+                       const Column& column, const TableShape& table, const std::string& alias);
 
 // What the catalogue says about the functions that a statement may be calling.
 struct FunctionFacts {

@@ -26,8 +26,8 @@ struct SyncTrigger {
   std::string time_zone;
 };
 
-// Two statements: CREATE FUNCTION and CREATE TRIGGER. The trigger sorts late by its name, so that it
-// sees what the application's own triggers have made of the row.
+// Two statements: CREATE FUNCTION and CREATE TRIGGER. The trigger sorts late by its name, so that
+// it sees what the application's own triggers have made of the row.
 std::string RenderSyncOn(const SyncTrigger& trigger);
 std::string RenderSyncOff(const SyncTrigger& trigger);
 

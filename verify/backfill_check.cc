@@ -40,7 +40,8 @@ const std::map<std::string_view, Meaning> kMeanings = {
     {"quarantine", {Weight::kNoted, "in quarantine, set aside by the step."}},
     {"changed", {Weight::kUnlessAccepted, "The row was changed after its batch."}},
     {"gone", {Weight::kUnlessAccepted, "The row was deleted after its batch."}},
-    {"again", {Weight::kUnlessAccepted, "The row was deleted, but one with its key is there again."}},
+    {"again",
+     {Weight::kUnlessAccepted, "The row was deleted, but one with its key is there again."}},
     {"wrong", {Weight::kDifference, "The row does not hold what its batch should have left."}},
     {"missed",
      {Weight::kDifference,
@@ -148,7 +149,8 @@ void StepChecker::LookForRecords() {
   if (backfill_.undo != UndoKind::kImage) {
     if (is_insert() || is_delete()) {
       may_verify_none_ = true;
-      findings_.AddNote("The step keeps no undo records: which rows it changed cannot be looked at.");
+      findings_.AddNote(
+          "The step keeps no undo records: which rows it changed cannot be looked at.");
     }
     return;
   }
@@ -184,7 +186,9 @@ void StepChecker::CheckInserts() {
     } else {
       // A row of the source may lie in other blocks now than when its batch ran.
       if (chunk->rows) all = {{}, {}, chunk->rows->covers, chunk->rows->rest_snapshot};
-      if (!chunk->batch_ids.empty()) all_batches += (all_batches.empty() ? "" : ",") + chunk->batch_ids;
+      if (!chunk->batch_ids.empty()) {
+        all_batches += (all_batches.empty() ? "" : ",") + chunk->batch_ids;
+      }
     }
   }
   if (!in_pieces && has_records_) inserts.Compare(all, all_batches);
@@ -213,9 +217,11 @@ std::optional<Chunk> StepChecker::NextChunk() {
   const std::scoped_lock lock(mutex_);
   if (failure_) return std::nullopt;
   if (options_.stopped()) {
-    throw db::Error(db::Action::kStop,
-                    fmt::format("The verification of step {} was stopped before its end, so there is "
-                                "no verdict. Verify it again.", step_));
+    throw db::Error(
+        db::Action::kStop,
+        fmt::format("The verification of step {} was stopped before its end, so there is no "
+                    "verdict. Verify it again.",
+                    step_));
   }
   return feed_.Next();
 }
@@ -233,8 +239,9 @@ void StepChecker::CheckChunk(db::Session& session, const Chunk& chunk) {
   Tally(session, sql_.RowsLeft(*chunk.rows, with_newer && !chunk.is_tail));
   if (backfill_.kind == StatementKind::kUpdate && backfill_.undo != UndoKind::kImage &&
       !chunk.is_tail) {
-    findings_.AddNote("The statement does not give the same again and no values were kept: rows were "
-                      "verified to be written by the run, not what they hold.");
+    findings_.AddNote(
+        "The statement does not give the same again and no values were kept: rows were verified to "
+        "be written by the run, not what they hold.");
     Tally(session, sql_.RowsWritten(*chunk.rows));
   }
 }

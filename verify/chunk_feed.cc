@@ -51,11 +51,12 @@ void ChunkFeed::ReadSpans() {
     for (const std::string& fault : chain.faults) Fault(fmt::format("round {}", round), fault);
     for (SpanBounds& span : chain.spans) spans_.push_back({round, std::move(span)});
   }
-  const db::Result strays = session_.Query(fmt::format(
-      "SELECT l.batch_id FROM pawl.ledger AS l LEFT JOIN pawl.span AS s ON s.span_id = l.span_id AND "
-      "s.run_id = l.run_id AND s.step = l.step AND s.round = l.round WHERE l.run_id = {} AND l.step "
-      "= {} AND l.kind = 'change' AND s.span_id IS NULL ORDER BY l.batch_id LIMIT 100",
-      run_, step_));
+  const db::Result strays = session_.Query(
+      fmt::format("SELECT l.batch_id FROM pawl.ledger AS l LEFT JOIN pawl.span AS s ON s.span_id = "
+                  "l.span_id AND s.run_id = l.run_id AND s.step = l.step AND s.round = l.round "
+                  "WHERE l.run_id = {} AND l.step = {} AND l.kind = 'change' AND s.span_id IS NULL "
+                  "ORDER BY l.batch_id LIMIT 100",
+                  run_, step_));
   for (const db::Row& row : strays.rows) {
     Fault("batch " + db::ToText(row[0]), "The batch belongs to no span of its step and round.");
   }
@@ -112,7 +113,8 @@ void ChunkFeed::AddToChunk(const Batch& batch) {
   if (block_order_ || spans_[span_index_].round > 1) return;
   // A window's first pass has its oldest snapshots.
   if (!chunk_.rows) {
-    chunk_.rows = RowChunk{.lo = rows_end_, .hi = {}, .covers = {}, .rest_snapshot = start_snapshot_};
+    chunk_.rows =
+        RowChunk{.lo = rows_end_, .hi = {}, .covers = {}, .rest_snapshot = start_snapshot_};
   }
   if (batch.range.residue_lo == 0) {
     chunk_.rows->covers.push_back({batch.range.hi, batch.snapshot});
@@ -163,9 +165,8 @@ void ChunkFeed::PlanBlocks() {
       "SELECT pg_relation_size({}::regclass) / current_setting('block_size')::bigint",
       db::QuoteLiteral(db::QuoteName(backfill_.walked.schema, backfill_.walked.name))));
   blocks_ = db::ToInt(size.rows.at(0)[0]);
-  const std::int64_t rows_per_block =
-      std::clamp<std::int64_t>(backfill_.rows_in_table / std::max<std::int64_t>(backfill_.pages_in_table, 1),
-                               1, 200);
+  const std::int64_t rows_per_block = std::clamp<std::int64_t>(
+      backfill_.rows_in_table / std::max<std::int64_t>(backfill_.pages_in_table, 1), 1, 200);
   blocks_per_chunk_ = kChunkRows / rows_per_block;
   if (spans_.empty()) return;
   const db::Result oldest = session_.Query(fmt::format(
@@ -182,7 +183,8 @@ std::optional<Chunk> ChunkFeed::NextBlocks() {
     return std::nullopt;
   }
   Chunk chunk;
-  chunk.rows = RowChunk{.lo = {}, .hi = {}, .covers = block_covers_, .rest_snapshot = start_snapshot_};
+  chunk.rows =
+      RowChunk{.lo = {}, .hi = {}, .covers = block_covers_, .rest_snapshot = start_snapshot_};
   if (block_ > 0) chunk.rows->lo = Tid(block_ - 1);
   block_ += blocks_per_chunk_;
   if (!tail_done_) chunk.rows->hi = Tid(block_ - 1);

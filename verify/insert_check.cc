@@ -22,7 +22,8 @@ class SharedSnapshot {
     source_.Execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     const db::Result exported = source_.Execute("SELECT pg_export_snapshot()");
     target_.Execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-    target_.Execute("SET TRANSACTION SNAPSHOT " + db::QuoteLiteral(db::ToText(exported.rows[0][0])));
+    target_.Execute("SET TRANSACTION SNAPSHOT " +
+                    db::QuoteLiteral(db::ToText(exported.rows[0][0])));
   }
   ~SharedSnapshot() {
     for (db::Pipeline* side : {&source_, &target_}) {
@@ -92,9 +93,10 @@ void InsertCheck::LookBehind(const RowChunk& rows) {
     const db::Result named = source_.Execute(
         CheckSql::ListOf(left, "'outside'", std::max<std::int64_t>(0, findings_.room())));
     for (const db::Row& name : named.rows) {
-      findings_.AddFinding(db::ToText(name[0]),
-                           "The source's row was there at the start of the run, but behind the last "
-                           "span: it was not inserted.");
+      findings_.AddFinding(
+          db::ToText(name[0]),
+          "The source's row was there at the start of the run, but behind the last span: it was "
+          "not inserted.");
     }
   }
 }
@@ -114,8 +116,10 @@ void InsertCheck::Explain(const RowChunk& rows, const std::string& batch_ids,
   }
   findings_.AddVerified(std::max<std::int64_t>(0, comparison.target.row_count() - extra));
   if (!comparison.complete) {
-    Report("and more", fmt::format("More than {} rows of a chunk differ; the others were not looked "
-                                   "at one by one.", kExplainedMax));
+    Report("and more",
+           fmt::format("More than {} rows of a chunk differ; the others were not looked at one by "
+                       "one.",
+                       kExplainedMax));
   }
 }
 

@@ -76,8 +76,9 @@ void LedgerPartition::Take(const LedgerRange& batch, bool begins_window) {
 std::optional<std::string> LedgerPartition::Finish() const {
   if (seq_ == 0) return fmt::format("Span {} has no batch.", span_.span_id);
   if (!window_done_) {
-    return fmt::format("Span {} ends within a window: its pass of residues {} to {} of {} is at {}.",
-                       span_.span_id, residue_lo_, residue_hi_, stride_, TextOf(position_));
+    return fmt::format(
+        "Span {} ends within a window: its pass of residues {} to {} of {} is at {}.",
+        span_.span_id, residue_lo_, residue_hi_, stride_, TextOf(position_));
   }
   if (position_ == span_.end) return std::nullopt;
   return fmt::format("The batches of span {} end at {}, but the span ends at {}.", span_.span_id,

@@ -38,7 +38,8 @@ TEST(BatchSizerTest, SettlesAtTheTimeTarget) {
     for (int i = 0; i < 100; ++i) sizer.Report(microseconds(sizer.rows() * microseconds_per_row));
     const double expected =
         std::clamp(static_cast<double>(kTarget.count() / microseconds_per_row), 10.0, 10'000.0);
-    EXPECT_NEAR(static_cast<double>(sizer.rows()), expected, 0.1 * expected + 4) << microseconds_per_row;
+    EXPECT_NEAR(static_cast<double>(sizer.rows()), expected, 0.1 * expected + 4)
+        << microseconds_per_row;
   }
 }
 
@@ -56,7 +57,8 @@ TEST(BatchSizerTest, StaysWithinBoundsWhateverTheTimesAre) {
   std::mt19937_64 random(seed);
   for (int round = 0; round < 100; ++round) {
     const auto rows_max = static_cast<std::int64_t>(1 + random() % 5'000);
-    const auto rows_initial = 1 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(rows_max));
+    const auto rows_initial =
+        1 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(rows_max));
     BatchSizer sizer(Limits(rows_initial, rows_max), 0);
     for (int i = 0; i < 200; ++i) {
       switch (random() % 5) {

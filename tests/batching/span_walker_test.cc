@@ -1,5 +1,5 @@
-// The walker over a vector of keys: every key in exactly one committed slice, whatever fails, restarts or
-// moves in between.
+// The walker over a vector of keys: every key in exactly one committed slice, whatever fails,
+// restarts or moves in between.
 #include "batching/span_walker.h"
 
 #include <gtest/gtest.h>

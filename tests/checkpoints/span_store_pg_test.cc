@@ -28,7 +28,8 @@ class SpanStorePgTest : public testing::Test {
     database_.Exec(R"sql(
 INSERT INTO pawl.migration (migration_hash, name, text) VALUES ('m', 'm', '');
 INSERT INTO pawl.plan (plan_hash, migration_hash, version, content) VALUES ('p', 'm', 1, '');
-INSERT INTO pawl.run (run_id, migration, migration_hash, plan_hash, state) VALUES (1, 'm', 'm', 'p', 'running');
+INSERT INTO pawl.run (run_id, migration, migration_hash, plan_hash, state)
+VALUES (1, 'm', 'm', 'p', 'running');
 INSERT INTO pawl.step (run_id, step, kind, title) VALUES (1, 1, 'backfill', 'm'))sql");
     EXPECT_TRUE(CreateSpans(session_, kRound, {{db::Value(), "[\"100\"]", "start", 100}}));
     worker_ = Join(pipeline_.backend_pid());
@@ -37,9 +38,9 @@ INSERT INTO pawl.step (run_id, step, kind, title) VALUES (1, 1, 'backfill', 'm')
 
   std::int64_t Join(int backend_pid) {
     return database_.Integer(
-        "INSERT INTO pawl.worker (run_id, host, pid, backend_pid, backend_start) SELECT 1, 'h', 1, pid, "
-        "backend_start FROM pg_stat_activity WHERE pid = " + std::to_string(backend_pid) +
-        " RETURNING worker_id");
+        "INSERT INTO pawl.worker (run_id, host, pid, backend_pid, backend_start) SELECT 1, 'h', 1, "
+        "pid, backend_start FROM pg_stat_activity WHERE pid = " +
+        std::to_string(backend_pid) + " RETURNING worker_id");
   }
 
   SpanLease Claimed(db::Pipeline& pipeline, std::int64_t worker) {
@@ -48,7 +49,8 @@ INSERT INTO pawl.step (run_id, step, kind, title) VALUES (1, 1, 'backfill', 'm')
     return *lease;
   }
 
-  static void Commit(db::Pipeline& pipeline, SpanLease& lease, const std::string& cursor, bool done = false) {
+  static void Commit(db::Pipeline& pipeline, SpanLease& lease, const std::string& cursor,
+                     bool done = false) {
     pipeline.Run({{"BEGIN", {}}, Fence(lease, cursor, done, 10), {"COMMIT", {}}});
     lease.cursor = cursor;
     ++lease.seq;
@@ -66,8 +68,9 @@ INSERT INTO pawl.step (run_id, step, kind, title) VALUES (1, 1, 'backfill', 'm')
   }
 
   std::string Span() {
-    return database_.Value("SELECT string_agg(concat_ws('|', cursor, end_key, seq, lease_epoch, done), ' ' "
-                           "ORDER BY span_id) FROM pawl.span");
+    return database_.Value(
+        "SELECT string_agg(concat_ws('|', cursor, end_key, seq, lease_epoch, done), ' ' ORDER BY "
+        "span_id) FROM pawl.span");
   }
   void Expire() { database_.Exec("UPDATE pawl.span SET lease_until = now() - interval '1 s'"); }
 
@@ -98,7 +101,8 @@ TEST_F(SpanStorePgTest, ASpanHasOneHolder) {
 TEST_F(SpanStorePgTest, AHolderFrozenPastItsLeaseCannotCommit) {
   const SpanLease frozen = Claimed(pipeline_, worker_);
   Expire();
-  SpanLease lease = Claimed(rival_, other_);  // Its cursor is still the same: the epoch alone tells.
+  // Its cursor is still the same: the epoch alone tells.
+  SpanLease lease = Claimed(rival_, other_);
   EXPECT_EQ(lease.cursor, frozen.cursor);
   EXPECT_GT(lease.epoch, frozen.epoch);
   ExpectFenced(pipeline_, frozen);

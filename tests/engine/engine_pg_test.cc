@@ -1,6 +1,6 @@
-// The engine on a real server. Most migrations here are not idempotent (x = x + 1), so that a row that was
-// missed and a row that was changed twice both show; what a revert must restore is compared by hashes
-// that the server computes, not the engine.
+// The engine on a real server. Most migrations here are not idempotent (x = x + 1), so that a row
+// that was missed and a row that was changed twice both show; what a revert must restore is
+// compared by hashes that the server computes, not the engine.
 #include "engine/engine.h"
 
 #include <gmock/gmock.h>
@@ -57,19 +57,23 @@ class EnginePgTest : public testing::Test {
 
   // Of all rows as text, in an order that depends on nothing but the rows.
   std::string Hash(const std::string& table) {
-    return database_.Value("SELECT count(*) || ' ' || coalesce(md5(string_agg(md5(r::text), '' ORDER BY "
-                           "md5(r::text))), '') FROM " + table + " AS r");
+    return database_.Value(
+        "SELECT count(*) || ' ' || coalesce(md5(string_agg(md5(r::text), '' ORDER BY "
+        "md5(r::text))), '') FROM " +
+        table + " AS r");
   }
 
   // The ledger's batches add up to `rows`, and none is there twice.
   void ExpectLedger(std::int64_t run, std::int64_t rows) {
-    const std::string of_run = " FROM pawl.ledger WHERE kind = 'change' AND run_id = " + std::to_string(run);
+    const std::string of_run =
+        " FROM pawl.ledger WHERE kind = 'change' AND run_id = " + std::to_string(run);
     EXPECT_EQ(database_.Integer("SELECT coalesce(sum(rows), 0)" + of_run), rows);
-    EXPECT_EQ(database_.Integer("SELECT count(*) - count(DISTINCT (step, span_id, seq))" + of_run), 0);
+    EXPECT_EQ(database_.Integer("SELECT count(*) - count(DISTINCT (step, span_id, seq))" + of_run),
+              0);
   }
 
-  // Table t (columns of the key, then x integer and before_x = x) with every row raised by one, verified,
-  // and taken back.
+  // Table t (columns of the key, then x integer and before_x = x) with every row raised by one,
+  // verified, and taken back.
   void RaiseAndTakeBack(const std::string& options = {}) {
     database_.Exec("ANALYZE t");
     const std::string before = Hash("t");
@@ -84,7 +88,8 @@ class EnginePgTest : public testing::Test {
     EXPECT_EQ(Hash("t"), before);
   }
 
-  void MakeT(const std::string& key_columns, const std::string& key_values, const std::string& source) {
+  void MakeT(const std::string& key_columns, const std::string& key_values,
+             const std::string& source) {
     database_.Exec("CREATE TABLE t (" + key_columns + ", x integer, before_x integer)");
     database_.Exec("INSERT INTO t SELECT " + key_values + ", n % 7, n % 7 FROM " + source);
   }
@@ -98,7 +103,9 @@ class EnginePgTest : public testing::Test {
     settings.pace = 4'000;
     return settings;
   }
-  std::int64_t RowsRaised() { return database_.Integer("SELECT count(*) FROM t WHERE x = before_x + 1"); }
+  std::int64_t RowsRaised() {
+    return database_.Integer("SELECT count(*) FROM t WHERE x = before_x + 1");
+  }
   void ExpectLongTableRaisedOnce() { EXPECT_EQ(RowsRaised(), 10'000); }
 
   // Runs `work` on a thread; its exception fails the test.
@@ -134,13 +141,15 @@ TEST_F(EnginePgTest, StridesOverNegativeKeysAreExact) {
 }
 
 TEST_F(EnginePgTest, CompositeKeys) {
-  MakeT("a text, b integer, PRIMARY KEY (a, b)", "(ARRAY['', 'a', 'A', 'é', 'zz', '[\"', 'x,y'])[1 + abs(n % 7)], n",
+  MakeT("a text, b integer, PRIMARY KEY (a, b)",
+        "(ARRAY['', 'a', 'A', 'é', 'zz', '[\"', 'x,y'])[1 + abs(n % 7)], n",
         "generate_series(-1000, 2000) AS n");
   RaiseAndTakeBack(kSmall);
 }
 
 TEST_F(EnginePgTest, CompositeKeysInStrides) {
-  MakeT("a text, b integer, PRIMARY KEY (a, b)", "chr(97 + n % 5), n", "generate_series(1, 6000) AS n");
+  MakeT("a text, b integer, PRIMARY KEY (a, b)", "chr(97 + n % 5), n",
+        "generate_series(1, 6000) AS n");
   RaiseAndTakeBack("-- pawl: order=key_strides stride=4 batch_rows=200\n");
 }
 
@@ -151,12 +160,13 @@ TEST_F(EnginePgTest, UuidKeys) {
 
 TEST_F(EnginePgTest, TextKeysInTheirOwnCollation) {
   const auto found = database_.Rows(
-      "SELECT quote_ident(collname) FROM pg_collation WHERE collcollate <> 'C' AND collname IN ('en_US', "
-      "'en_US.utf8', 'en-x-icu', 'de-x-icu', 'C.UTF-8', 'C.utf8') ORDER BY collprovider = 'i' DESC, "
-      "collname DESC LIMIT 1");
+      "SELECT quote_ident(collname) FROM pg_collation WHERE collcollate <> 'C' AND collname IN "
+      "('en_US', 'en_US.utf8', 'en-x-icu', 'de-x-icu', 'C.UTF-8', 'C.utf8') ORDER BY collprovider "
+      "= 'i' DESC, collname DESC LIMIT 1");
   if (found.empty()) GTEST_SKIP() << "no collation but C";
   MakeT("id text COLLATE " + found[0][0] + " PRIMARY KEY",
-        "(ARRAY['a', 'A', 'ä', 'Z', 'z', '-a', '_', '']) [1 + n % 8] || n", "generate_series(1, 3000) AS n");
+        "(ARRAY['a', 'A', 'ä', 'Z', 'z', '-a', '_', '']) [1 + n % 8] || n",
+        "generate_series(1, 3000) AS n");
   RaiseAndTakeBack(kSmall);
 }
 
@@ -167,7 +177,8 @@ TEST_F(EnginePgTest, NumericKeys) {
 
 TEST_F(EnginePgTest, TimestampKeys) {
   database_.Exec("SET TIME ZONE 'Europe/Berlin'");
-  MakeT("id timestamptz PRIMARY KEY", "'2021-10-31 00:00+00'::timestamptz + n * interval '7.000001 s'",
+  MakeT("id timestamptz PRIMARY KEY",
+        "'2021-10-31 00:00+00'::timestamptz + n * interval '7.000001 s'",
         "generate_series(-1500, 1500) AS n");
   database_.Exec("INSERT INTO t VALUES ('-infinity', 1, 1), ('infinity', 2, 2)");
   RaiseAndTakeBack(kSmall);
@@ -209,7 +220,8 @@ TEST_F(EnginePgTest, NullsStayNulls) {
 // ---- Other statements ----
 
 TEST_F(EnginePgTest, DeleteAndBack) {
-  MakeT("id bigint PRIMARY KEY, note text DEFAULT 'a'", "n, 'row ' || n", "generate_series(1, 5000) AS n");
+  MakeT("id bigint PRIMARY KEY, note text DEFAULT 'a'", "n, 'row ' || n",
+        "generate_series(1, 5000) AS n");
   const std::string before = Hash("t");
   const RunResult result = Completed("-- pawl: batch_rows=300\nDELETE FROM t WHERE id % 3 = 0;");
   EXPECT_EQ(result.rows_done, 1'666);
@@ -225,10 +237,12 @@ TEST_F(EnginePgTest, InsertSelectAndBack) {
   database_.Exec("CREATE TABLE copy (id bigint PRIMARY KEY, doubled integer)");
   database_.Exec("INSERT INTO copy VALUES (-1, 1)");
   const std::string before = Hash("copy");
-  const RunResult result =
-      Completed("-- pawl: batch_rows=300\nINSERT INTO copy (id, doubled) SELECT id, x * 2 FROM t WHERE id > 100;");
+  const RunResult result = Completed(
+      "-- pawl: batch_rows=300\nINSERT INTO copy (id, doubled) SELECT id, x * 2 FROM t WHERE id > "
+      "100;");
   EXPECT_EQ(result.rows_done, 4'900);
-  EXPECT_EQ(database_.Integer("SELECT count(*) FROM copy JOIN t USING (id) WHERE doubled = x * 2"), 4'900);
+  EXPECT_EQ(database_.Integer("SELECT count(*) FROM copy JOIN t USING (id) WHERE doubled = x * 2"),
+            4'900);
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM copy"), 4'901);
   ExpectReverted(result.run);
   EXPECT_EQ(Hash("copy"), before);
@@ -267,8 +281,9 @@ TEST_F(EnginePgTest, ARevertLeavesAloneWhatTheApplicationChanged) {
 class QuarantinePgTest : public EnginePgTest {
  protected:
   QuarantinePgTest() {
-    database_.Exec("CREATE TABLE t (id bigint PRIMARY KEY, x numeric(6, 2), before_x numeric(6, 2), "
-                   "CONSTRAINT sane CHECK (x <> 778))");
+    database_.Exec(
+        "CREATE TABLE t (id bigint PRIMARY KEY, x numeric(6, 2), before_x numeric(6, 2), "
+        "CONSTRAINT sane CHECK (x <> 778))");
     database_.Exec("INSERT INTO t SELECT n, n % 50, n % 50 FROM generate_series(1, 3000) AS n");
   }
   void ExpectOthersRaised(std::int64_t set_aside) {
@@ -296,8 +311,9 @@ TEST_F(QuarantinePgTest, BadRowsAreSetAsideExactly) {
   EXPECT_EQ(result.state, "completed") << result.reason;
   EXPECT_EQ(result.rows_quarantined, 5);
   ExpectOthersRaised(5);
-  EXPECT_EQ(database_.Value("SELECT string_agg(substring(key FROM '\\[\"(\\d+)\"\\]'), ' ' ORDER BY key) FROM "
-                            "pawl.quarantine"),
+  EXPECT_EQ(database_.Value(
+                "SELECT string_agg(substring(key FROM '\\[\"(\\d+)\"\\]'), ' ' ORDER BY key) FROM "
+                "pawl.quarantine"),
             "1 1234 1235 2000 3000");
 }
 
@@ -311,7 +327,8 @@ TEST_F(QuarantinePgTest, OneRowTooManyStopsTheRun) {
 
 TEST_F(QuarantinePgTest, BadRowsInStrides) {
   database_.Exec("UPDATE t SET x = 777, before_x = 777 WHERE id IN (7, 1000, 1008, 2999)");
-  const RunResult result = Run("-- pawl: quarantine=5 order=key_strides stride=8\nUPDATE t SET x = x + 1;");
+  const RunResult result =
+      Run("-- pawl: quarantine=5 order=key_strides stride=8\nUPDATE t SET x = x + 1;");
   EXPECT_EQ(result.state, "completed") << result.reason;
   EXPECT_EQ(result.rows_quarantined, 4);
   ExpectOthersRaised(4);
@@ -320,8 +337,9 @@ TEST_F(QuarantinePgTest, BadRowsInStrides) {
 // ---- Writers meanwhile ----
 
 TEST_F(EnginePgTest, BlockOrderWithSyncLeavesNoRowBehind) {
-  database_.Exec("CREATE TABLE t (id bigint PRIMARY KEY, updates integer NOT NULL DEFAULT 0, total integer NOT "
-                 "NULL DEFAULT 3, doubled integer)");
+  database_.Exec(
+      "CREATE TABLE t (id bigint PRIMARY KEY, updates integer NOT NULL DEFAULT 0, total integer "
+      "NOT NULL DEFAULT 3, doubled integer)");
   database_.Exec("INSERT INTO t (id) SELECT n FROM generate_series(1, 8000) AS n; ANALYZE t");
   test::WriterOptions options;
   options.url = database_.url();
@@ -332,17 +350,19 @@ TEST_F(EnginePgTest, BlockOrderWithSyncLeavesNoRowBehind) {
   ASSERT_TRUE(writers.WaitForMore(20));
   RunSettings settings;
   settings.pace = 8'000;
-  const RunResult result = Run(
-      "-- pawl: order=block keep_in_sync batch_rows=200\nUPDATE t SET doubled = total * 2 WHERE doubled IS NULL;",
-      settings);
+  const RunResult result =
+      Run("-- pawl: order=block keep_in_sync batch_rows=200\nUPDATE t SET doubled = total * 2 "
+          "WHERE doubled IS NULL;",
+          settings);
   const test::WriterCounts counts = writers.Stop();
   EXPECT_EQ(result.state, "completed") << result.reason;
   EXPECT_EQ(counts.refused, 0) << counts.first_refusal;
   EXPECT_EQ(writers.Mismatch(), "");
   // What was inserted after the proof, when the trigger was gone, is the application's.
-  EXPECT_EQ(database_.Integer("SELECT count(*) FROM t WHERE doubled IS DISTINCT FROM total * 2 AND id NOT IN "
-                              "(SELECT id FROM t WHERE doubled IS NULL AND xmin::text::bigint > (SELECT "
-                              "max(xid::text::bigint) FROM pawl.ledger))"),
+  EXPECT_EQ(database_.Integer(
+                "SELECT count(*) FROM t WHERE doubled IS DISTINCT FROM total * 2 AND id NOT IN "
+                "(SELECT id FROM t WHERE doubled IS NULL AND xmin::text::bigint > (SELECT "
+                "max(xid::text::bigint) FROM pawl.ledger))"),
             0);
 }
 
@@ -360,7 +380,8 @@ TEST_F(EnginePgTest, PausedFromASecondEngineAndResumed) {
     ASSERT_TRUE(WaitUntil([&] { return RowsRaised() > 0; }));
     const std::int64_t run = database_.Integer("SELECT run_id FROM pawl.run");
     engine_.Pause(run);
-    ASSERT_TRUE(WaitUntil([&] { return database_.Value("SELECT state FROM pawl.run") == "paused"; }));
+    ASSERT_TRUE(
+        WaitUntil([&] { return database_.Value("SELECT state FROM pawl.run") == "paused"; }));
     std::int64_t raised = -1;
     ASSERT_TRUE(WaitUntil([&] {  // Running batches finish.
       const std::int64_t before = std::exchange(raised, RowsRaised());
@@ -371,7 +392,8 @@ TEST_F(EnginePgTest, PausedFromASecondEngineAndResumed) {
     RunSettings fast;
     fast.pace = 0;
     engine_.Resume(run, fast, {});
-    ASSERT_TRUE(WaitUntil([&] { return database_.Value("SELECT state FROM pawl.run") == "completed"; }));
+    ASSERT_TRUE(
+        WaitUntil([&] { return database_.Value("SELECT state FROM pawl.run") == "completed"; }));
     EXPECT_TRUE(WaitUntil([&] { return ended.load(); }));
   }
   ExpectLongTableRaisedOnce();
@@ -402,8 +424,8 @@ TEST_F(EnginePgTest, WorkersAreSetWhileRunning) {
   settings.workers.reset();
   {
     const auto runner = Aside([&] {
-      const RunResult result = NewEngine().Run("m", kLongRun, settings,
-                                               [&](const Progress& progress) { workers = progress.workers; });
+      const RunResult result = NewEngine().Run(
+          "m", kLongRun, settings, [&](const Progress& progress) { workers = progress.workers; });
       EXPECT_EQ(result.state, "completed");
     });
     ASSERT_TRUE(WaitUntil([&] { return RowsRaised() > 0; }));
@@ -425,7 +447,8 @@ TEST_F(EnginePgTest, TwoEnginesFinishOneRunTogether) {
     const auto one = Aside([&] { first = NewEngine().Run("m", kLongRun, Slowly(), {}); });
     ASSERT_TRUE(WaitUntil([&] { return RowsRaised() > 0; }));
     const auto other = Aside([&] { second = NewEngine().Run("m", kLongRun, {}, {}); });
-    ASSERT_TRUE(WaitUntil([&] { return database_.Integer("SELECT count(*) FROM pawl.worker") == 2; }));
+    ASSERT_TRUE(
+        WaitUntil([&] { return database_.Integer("SELECT count(*) FROM pawl.worker") == 2; }));
     engine_.Set(database_.Integer("SELECT run_id FROM pawl.run"), std::nullopt, 0);
   }
   EXPECT_EQ(first.run, second.run);

@@ -74,7 +74,8 @@ class Child {
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&files, 1, output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    posix_spawn_file_actions_addopen(&files, 1, output.c_str(), O_WRONLY | O_CREAT | O_APPEND,
+                                     0600);
     posix_spawn_file_actions_adddup2(&files, 1, 2);
     const int error = posix_spawn(&pid_, Binary().c_str(), &files, nullptr, Pointers(words).data(),
                                   Pointers(environment).data());
@@ -126,12 +127,14 @@ class Child {
 class Scene {
  public:
   Scene() {
-    database_.Exec("CREATE TABLE t (id bigint PRIMARY KEY, x integer NOT NULL, updates integer NOT NULL DEFAULT "
-                   "0, filler text NOT NULL DEFAULT repeat('x', 60)) WITH (fillfactor = 70)");
-    database_.Exec("INSERT INTO t (id, x) SELECT n, n % 7 FROM generate_series(1, " + std::to_string(kRows) +
-                   ") AS n; ANALYZE t");
-    std::ofstream(directory_ + "/raise.sql")
-        << "ALTER TABLE t ADD COLUMN extra integer;\n\n-- pawl: batch_rows=100\nUPDATE t SET x = x + 1;\n";
+    database_.Exec(
+        "CREATE TABLE t (id bigint PRIMARY KEY, x integer NOT NULL, updates integer NOT NULL "
+        "DEFAULT 0, filler text NOT NULL DEFAULT repeat('x', 60)) WITH (fillfactor = 70)");
+    database_.Exec("INSERT INTO t (id, x) SELECT n, n % 7 FROM generate_series(1, " +
+                   std::to_string(kRows) + ") AS n; ANALYZE t");
+    std::ofstream(directory_ + "/raise.sql") << "ALTER TABLE t ADD COLUMN extra integer;\n\n"
+                                                "-- pawl: batch_rows=100\n"
+                                                "UPDATE t SET x = x + 1;\n";
     WriterOptions options;
     options.url = database_.url();
     options.table = "t";
@@ -146,11 +149,12 @@ class Scene {
     fs::remove_all(directory_, ignored);
   }
 
-  std::unique_ptr<Child> Start(const std::vector<std::string>& more = {}, const std::string& fault = {},
-                               const std::string& url = {}) {
+  std::unique_ptr<Child> Start(const std::vector<std::string>& more = {},
+                               const std::string& fault = {}, const std::string& url = {}) {
     std::vector<std::string> words = {"run", directory_ + "/raise.sql"};
     words.insert(words.end(), more.begin(), more.end());
-    return std::make_unique<Child>(words, url.empty() ? database_.url() : url, fault, directory_ + "/output");
+    return std::make_unique<Child>(words, url.empty() ? database_.url() : url, fault,
+                                   directory_ + "/output");
   }
 
   int Command(const std::vector<std::string>& words) {
@@ -194,10 +198,13 @@ class Scene {
     EXPECT_EQ(database_.Value("SELECT state FROM pawl.run"), "completed");
     EXPECT_EQ(database_.Integer("SELECT count(*) FROM pawl.run"), 1);
     EXPECT_EQ(database_.Integer("SELECT sum(rows) FROM pawl.ledger"), kRows);
-    EXPECT_EQ(database_.Integer("SELECT count(*) - count(DISTINCT (step, span_id, seq)) FROM pawl.ledger"), 0);
-    EXPECT_EQ(database_.Integer("SELECT count(*) - count(DISTINCT (span_id, range_lo, residue_lo)) FROM "
-                                "pawl.ledger WHERE range_lo IS NOT NULL"),
+    EXPECT_EQ(database_.Integer(
+                  "SELECT count(*) - count(DISTINCT (step, span_id, seq)) FROM pawl.ledger"),
               0);
+    EXPECT_EQ(
+        database_.Integer("SELECT count(*) - count(DISTINCT (span_id, range_lo, residue_lo)) FROM "
+                          "pawl.ledger WHERE range_lo IS NOT NULL"),
+        0);
   }
 
   TestDatabase& database() { return database_; }
@@ -214,9 +221,9 @@ TEST(KillFaultTest, KilledAtEveryFaultPoint) {
   if (!HasFaultPoints()) GTEST_SKIP() << "no fault points in this build";
   for (const char* fault :
        {"before_ddl:1:kill", "after_ddl:1:kill", "after_spans:1:kill", "before_batch:1:kill",
-        "before_batch:2:kill", "before_batch:3:kill", "before_batch:20:kill", "before_batch:50:kill",
-        "after_commit:1:kill", "after_commit:2:kill", "after_commit:3:kill", "after_commit:20:kill",
-        "after_commit:50:kill"}) {
+        "before_batch:2:kill", "before_batch:3:kill", "before_batch:20:kill",
+        "before_batch:50:kill", "after_commit:1:kill", "after_commit:2:kill", "after_commit:3:kill",
+        "after_commit:20:kill", "after_commit:50:kill"}) {
     SCOPED_TRACE(std::string("PAWL_FAULT_AT=") + fault);
     Scene scene;
     const auto child = scene.Start({}, fault);
@@ -260,7 +267,8 @@ TEST(KillFaultTest, OneOfTwoProcessesIsKilled) {
   const auto first = scene.Start({"--pace", "2000"});
   ASSERT_TRUE(scene.WaitForBatches(3));
   const auto second = scene.Start({"--workers", "2"});
-  ASSERT_TRUE(WaitUntil([&] { return scene.database().Integer("SELECT count(*) FROM pawl.worker") == 2; }));
+  ASSERT_TRUE(
+      WaitUntil([&] { return scene.database().Integer("SELECT count(*) FROM pawl.worker") == 2; }));
   first->Signal(SIGKILL);
   EXPECT_EQ(second->Wait(seconds(60)), 0) << second->Output();
   scene.ExpectRaisedOnce();
@@ -273,8 +281,9 @@ TEST(KillFaultTest, BackendsAreTerminatedOverAndOver) {
   const auto child = scene.Start({"--pace", "2500"});
   ASSERT_TRUE(scene.WaitForBatches(2));
   for (int i = 0; i < 15 && !child->Ended(); ++i) {
-    scene.database().Exec("SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE datname = "
-                          "current_database() AND application_name LIKE 'pawl/%' ORDER BY random() LIMIT 1) AS s");
+    scene.database().Exec(
+        "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE datname = "
+        "current_database() AND application_name LIKE 'pawl/%' ORDER BY random() LIMIT 1) AS s");
     std::this_thread::sleep_for(milliseconds(100));
   }
   EXPECT_EQ(child->Wait(seconds(60)), 0) << child->Output();
@@ -330,7 +339,8 @@ TEST_P(CutFaultTest, CommitsInDoubtAreSettledByTheCursor) {
 INSTANTIATE_TEST_SUITE_P(Moments, CutFaultTest,
                          testing::Values(CutMoment::kAfterExecuted, CutMoment::kBeforeServer),
                          [](const auto& moment) {
-                           return moment.param == CutMoment::kAfterExecuted ? "AfterExecuted" : "BeforeServer";
+                           return moment.param == CutMoment::kAfterExecuted ? "AfterExecuted"
+                                                                            : "BeforeServer";
                          });
 
 // The answer to a claim is lost: nobody knows of the lease, and its holder is alive.
@@ -338,7 +348,9 @@ TEST(KillFaultTest, AClaimInDoubtDoesNotLockTheSpanForEver) {
   Scene scene;
   CuttingProxy proxy(scene.database().url());
   proxy.CutAtStatement(
-      [](std::string_view sql) { return sql.find("SET lease_epoch = lease_epoch + 1") != sql.npos; },
+      [](std::string_view sql) {
+        return sql.find("SET lease_epoch = lease_epoch + 1") != sql.npos;
+      },
       CutMoment::kAfterExecuted);
   const auto child = scene.Start({}, "", proxy.url());
   EXPECT_EQ(child->Wait(seconds(40)), 0) << "it hangs: " << child->Output();

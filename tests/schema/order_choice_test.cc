@@ -118,6 +118,24 @@ TEST(OrderChoiceTest, TheUsersChoiceIsTakenUnlessItBreaksAPromise) {
   EXPECT_FALSE(ChooseOrder(facts, Order::kKeyStrides).refusal.empty());
 }
 
+TEST(OrderChoiceTest, AnInverseKeepsToTheKey) {
+  OrderFacts facts = EasyTable();
+  facts.undo_is_inverse = true;
+  EXPECT_EQ(ChooseOrder(facts).order, Order::kKeyStrides);
+  facts.correlation = 0;
+  EXPECT_EQ(ChooseOrder(facts).order, Order::kKey);
+  facts.changed_indexed = true;
+  EXPECT_EQ(ChooseOrder(facts).order, Order::kKey);
+  EXPECT_EQ(ChooseOrder(facts, Order::kKeyStrides).order, Order::kKeyStrides);
+  for (const Order order : {Order::kBlock, Order::kBlockStrides}) {
+    const OrderChoice choice = ChooseOrder(facts, order);
+    EXPECT_NE(choice.refusal.find("an inverse takes back"), std::string::npos) << choice.refusal;
+    EXPECT_NE(choice.remedy.find("or the inverse"), std::string::npos) << choice.remedy;
+  }
+  facts.has_key = false;
+  EXPECT_NE(ChooseOrder(facts).remedy.find("leave the inverse out"), std::string::npos);
+}
+
 TEST(OrderChoiceTest, StrideIsThePowerOfTwoNearestToHalfAPage) {
   EXPECT_EQ(StrideFor(0), 4);
   EXPECT_EQ(StrideFor(7), 4);

@@ -116,7 +116,8 @@ TEST_F(PlannerTest, TheSyncTriggerFiresForARoleWithoutRightsOnItsSchema) {
   database_.Exec("CREATE ROLE \"" + database_.name() + "_app\" LOGIN; GRANT SELECT, INSERT, UPDATE "
                  "ON orders TO \"" + database_.name() + "_app\"");
   database_.Exec("SET ROLE \"" + database_.name() + "_app\"");
-  database_.Exec("INSERT INTO orders (customer_id, total, status) VALUES (1, 11, 'a'), (1, 9, 'b')");
+  database_.Exec(
+      "INSERT INTO orders (customer_id, total, status) VALUES (1, 11, 'a'), (1, 9, 'b')");
   EXPECT_EQ(database_.Value("SELECT string_agg(coalesce(note, '-'), ',' ORDER BY id) FROM orders "
                             "WHERE id > 5000"),
             "a!,-");
@@ -240,8 +241,30 @@ TEST_F(PlannerTest, AnInverseIsProvedOnASample) {
               HasSubstr("5000 of 5000 rows"));
 }
 
+TEST_F(PlannerTest, AnInverseNeedsAnOrderByKey) {
+  const std::string inverse = "inverse=\"b = NULL\"";
+  const std::string statement = "\nUPDATE events SET b = a WHERE b IS NULL";
+  const Backfill backfill = BackfillOf("-- pawl: " + inverse + statement);
+  EXPECT_EQ(backfill.order, Order::kKey);
+  EXPECT_EQ(backfill.undo, UndoKind::kInverse);
+  EXPECT_FALSE(backfill.keep_in_sync);
+  EXPECT_EQ(BackfillOf("-- pawl: order=key_strides " + inverse + statement).order,
+            Order::kKeyStrides);
+  if (database_.Integer("SHOW server_version_num") < 140000) return;
+  for (const std::string order : {"block", "block_strides"}) {
+    EXPECT_THAT(RefusalOf("-- pawl: order=" + order + " " + inverse + statement),
+                HasSubstr("order is not possible: an inverse takes back the rows of a batch's "
+                          "range, and a changed row has moved to another block. Nothing was "
+                          "changed. Remove the option \"order\", or the inverse: then the old "
+                          "values are kept."));
+  }
+  EXPECT_EQ(PlanOf("-- pawl: order=block undo=image" + statement).steps.at(1).backfill->order,
+            Order::kBlock);
+}
+
 TEST_F(PlannerTest, AConditionThatFailsOnTheSampleCountsAllRows) {
-  const Plan plan = PlanOf("UPDATE orders SET note = 'x' WHERE 1 / (customer_id - customer_id) = 1");
+  const Plan plan =
+      PlanOf("UPDATE orders SET note = 'x' WHERE 1 / (customer_id - customer_id) = 1");
   EXPECT_EQ(plan.steps.at(0).backfill.value().rows_estimated, 5000);
   EXPECT_THAT(plan.steps.at(0).notes, ::testing::Contains(HasSubstr("division by zero")));
 }

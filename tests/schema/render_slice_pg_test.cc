@@ -1,5 +1,5 @@
-// The residue classes of a range partition its rows, whatever the key and the salt, and probing finds
-// the rows that sifting finds.
+// The residue classes of a range partition its rows, whatever the key and the salt, and probing
+// finds the rows that sifting finds.
 #include "schema/render_slice.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Every statement of a backfill, to the letter: the texts are the files of tests/schema/golden. After
-// a change that is meant, write them anew and read the difference:
+// Every statement of a backfill, to the letter: the texts are the files of tests/schema/golden.
+// After a change that is meant, write them anew and read the difference:
 //
 //     PAWL_WRITE_GOLDEN=1 build/dev/tests/schema_render_test && git diff tests/schema/golden
 #include "schema/render.h"

@@ -108,7 +108,8 @@ VALUES (1, 1, 1, NULL, '["500"]', '["500"]'), (2, 1, 1, '["500"]', '["1000"]', '
     plan_.target_columns = {Typed("id", "bigint"), Typed("total", "numeric(12,2)"),
                             Typed("note", "text")};
     database_.Exec(R"sql(
-CREATE TABLE copies (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, total numeric(12,2), note text);
+CREATE TABLE copies (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, total numeric(12,2), note text);
 CREATE TABLE pawl.undo_1_1 (batch_id bigint PRIMARY KEY, k1 bigint[], h bigint[]);)sql");
   }
 
@@ -132,8 +133,8 @@ CREATE TABLE pawl.undo_1_1 (batch_id bigint PRIMARY KEY, k1 bigint[], h bigint[]
              "SELECT $batch, array_agg(id), array_agg(o), array_agg(w) FROM new), rows AS (SELECT "
              "FROM new)";
     }
-    return "WITH rows AS (UPDATE orders SET cents = round(total * 100) WHERE cents IS NULL AND " + in +
-           " RETURNING 1)";
+    return "WITH rows AS (UPDATE orders SET cents = round(total * 100) WHERE cents IS NULL AND " +
+           in + " RETURNING 1)";
   }
 
   void Run(std::int64_t skip = 0) {
@@ -313,7 +314,8 @@ TEST_F(BackfillCheckPgTest, BlockOrderLooksAtTheWholeTable) {
   database_.Exec(R"sql(
 UPDATE pawl.span SET begin_key = CASE WHEN span_id = 2 THEN '["(5,65535)"]' END,
   end_key = CASE span_id WHEN 1 THEN '["(5,65535)"]' ELSE '["(99,65535)"]' END;
-UPDATE pawl.ledger SET range_lo = CASE WHEN batch_id > 1 THEN '["(' || batch_id - 1 || ',65535)"]' END,
+UPDATE pawl.ledger SET
+  range_lo = CASE WHEN batch_id > 1 THEN '["(' || batch_id - 1 || ',65535)"]' END,
   range_hi = CASE batch_id WHEN 10 THEN '["(99,65535)"]' ELSE '["(' || batch_id || ',65535)"]' END;
 )sql");
   ExpectOne(Check(), "777", kMissed);
@@ -346,7 +348,8 @@ TEST_F(BackfillCheckPgTest, StridesAreChecked) {
   database_.Exec("DELETE FROM pawl.span WHERE span_id = 2");
   for (const std::string residue : {"0", "1"}) {
     std::string sql = R"sql(
-WITH rows AS (UPDATE orders SET cents = round(total * 100) WHERE id & 1 = $r AND id <> 4 RETURNING 1)
+WITH rows AS (
+  UPDATE orders SET cents = round(total * 100) WHERE id & 1 = $r AND id <> 4 RETURNING 1)
 INSERT INTO pawl.ledger (batch_id, run_id, step, round, span_id, seq, kind, range_lo, range_hi,
                          residue_lo, residue_hi, rows, duration_us)
 SELECT $r, 1, 1, 1, 1, $r + 1, 'change', NULL, '["1000"]', $r, $r + 1, count(*), 1 FROM rows)sql";

@@ -146,8 +146,9 @@ TEST(ChainSpansTest, OrdersSpansByTheirBounds) {
 }
 
 TEST(ChainSpansTest, AMissingSpanIsFound) {
-  EXPECT_THAT(ChainSpans({{1, std::nullopt, "c"}, {3, "f", "z"}}).faults,
-              ElementsAre("No span begins at c; the next one that was found, span 3, covers (f, z]."));
+  EXPECT_THAT(
+      ChainSpans({{1, std::nullopt, "c"}, {3, "f", "z"}}).faults,
+      ElementsAre("No span begins at c; the next one that was found, span 3, covers (f, z]."));
   EXPECT_THAT(ChainSpans({{2, "c", "f"}}).faults, SizeIs(1));
 }
 
