@@ -11,6 +11,8 @@
 #include "db/quote.h"
 #include "engine/change_task.h"
 #include "engine/ddl.h"
+#include "engine/failure_advice.h"
+#include "engine/preconditions.h"
 #include "engine/revert_task.h"
 #include "engine/span_cutting.h"
 #include "engine/sql_keys.h"
@@ -71,11 +73,18 @@ std::string ToText(const RevertSettings& settings) {
 }
 
 RevertSettings RevertSettingsFrom(const std::string& text) {
-  RevertSettings settings;
-  const boost::json::value value = boost::json::parse(text);
-  settings.batches = boost::json::value_to<std::vector<std::int64_t>>(value.at("batches"));
-  settings.on_conflict = static_cast<OnConflict>(value.at("on_conflict").as_int64());
-  return settings;
+  try {
+    RevertSettings settings;
+    const boost::json::value value = boost::json::parse(text);
+    settings.batches = boost::json::value_to<std::vector<std::int64_t>>(value.at("batches"));
+    settings.on_conflict = static_cast<OnConflict>(value.at("on_conflict").as_int64());
+    return settings;
+  } catch (const std::exception&) {
+    throw db::Error(db::Action::kStop,
+                    fmt::format("pawl.run.revert_options holds {}, which is no JSON that this program wrote. "
+                                "Ask for the revert again with `pawl revert`, which writes it anew.",
+                                text));
+  }
 }
 
 db::SessionSettings SettingsOf(const schema::Plan& plan) {
@@ -128,6 +137,7 @@ RunResult RunProcess::Execute() {
       // The server is gone or restarting: everything committed is kept, and the spans' cursors say where
       // to go on.
       if (steady_clock::now() > until || pause_requested_) throw;
+      if (error.sqlstate() == "53300" && worker_ == 0) throw NoConnection(error);  // It never had one.
       progress_.note = fmt::format("connection lost, trying again: {}", error.what());
       if (on_progress_) on_progress_(progress_);
       coordinator_ = false;
@@ -141,6 +151,7 @@ void RunProcess::Connect() {
   session_ = std::make_unique<db::Session>(where_, "run");
   run_ = checkpoints::LoadRun(*session_, run_id_);
   plan_ = checkpoints::LoadPlan(*session_, run_.plan_hash);
+  RequireSameServer(where_, *session_, plan_);  // Also after a reconnect: the address may lead elsewhere now.
   session_->Execute(db::SettingsSql(Settings()));
   events_ = std::make_unique<EventLoop>(where_);
   worker_ = checkpoints::JoinRun(*session_, run_id_, events_->backend_pid());
@@ -184,7 +195,7 @@ void RunProcess::Attempt() {
       run_ = checkpoints::LoadRun(*session_, run_id_);
       if (!Working()) continue;
       stopped_by_conflict_ = error.sqlstate() == kConflictState;
-      checkpoints::MoveRun(*session_, run_id_, "failed", error.what());
+      checkpoints::MoveRun(*session_, run_id_, "failed", WithAdvice(error));
     }
     run_ = checkpoints::LoadRun(*session_, run_id_);
   }
@@ -302,6 +313,7 @@ RunProcess::Verdict RunProcess::WorkOn(const schema::Step& step, const checkpoin
                   backfill.stands_alone,
                   backfill.walked.schema + "." + backfill.walked.name, plan_.system_identifier, &tasks,
                   &pace_, &leases_};
+  order.key_index = backfill.key_index;
   order.settings.statement_timeout = std::chrono::seconds(checkpoints::kBatchTimeoutSeconds);
   order.settings.lock_timeout = std::chrono::seconds(2);
   order.settings.quiet_triggers = backfill.quiet_triggers;
@@ -452,6 +464,7 @@ RunProcess::Verdict RunProcess::VerifyAll() {
   check.join();
   time_from_ = steady_clock::now();
   if (interrupted) return Verdict::kInterrupted;
+  if (failure && failure->sqlstate() == "53300") throw NoConnection(*failure);  // Else it would ask for ever.
   if (failure) throw *failure;
   return Verdict::kDone;
 }

@@ -55,6 +55,7 @@ struct WorkOrder {
   TaskSource* tasks = nullptr;
   Pace* pace = nullptr;
   LeaseBook* leases = nullptr;
+  std::string key_index{};  // For messages.
 };
 
 // The SQLSTATE, of our own making, of the error that ends a revert at a row changed since.
@@ -103,6 +104,7 @@ class Worker {
   std::function<bool()> may_work_;
   std::function<void(const BatchReport&)> report_;
   std::unique_ptr<db::Pipeline> pipeline_;
+  bool was_connected_ = false;
   batching::BatchSizer sizer_;
   std::optional<checkpoints::SpanLease> lease_;
   std::unique_ptr<SpanTask> task_;
