@@ -44,7 +44,7 @@ class RoleSettingsE2eTest : public testing::Test {
     EXPECT_EQ(database_.Integer("SELECT max(worker_id) FROM pawl.worker"), 1);
     EXPECT_EQ(Content(log).find("connection lost"), std::string::npos);
     EXPECT_NE(run.out.find("3,000 verified, 0 differences"), std::string::npos) << run.out;
-    EXPECT_EQ(database_.Integer("SELECT count(*) FROM app.event WHERE note = E'a\\\\b' AND "
+    EXPECT_EQ(database_.Integer("SELECT count(*) FROM app.event WHERE note = E'ä\\\\b' AND "
                                 "length(day) = 4"),
               3'000);
     EXPECT_EQ(RunPawl({"verify", "1"}, role_.url()).exit_code, 0);
@@ -57,7 +57,7 @@ class RoleSettingsE2eTest : public testing::Test {
   ClerkRole role_{database_};
   // A backslash, and a value that depends on the form of bytea.
   std::string file_ = MigrationFile("mark.sql",
-                                    "UPDATE app.event SET note = 'a\\b', body = body || '\\x01'::bytea, "
+                                    "UPDATE app.event SET note = 'ä\\b', body = body || '\\x01'::bytea, "
                                     "day = to_char(id, 'YYYY');");
 };
 
