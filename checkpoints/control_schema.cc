@@ -189,18 +189,71 @@ CREATE TRIGGER chain_audit BEFORE INSERT OR UPDATE OR DELETE ON pawl.audit
 )sql";
 }
 
+namespace {
+
+// The statements that lead to the next version: the first makes version 1 out of nothing.
+constexpr const char* (*kUpgrades[])() = {ControlSchemaSql};
+static_assert(std::size(kUpgrades) == kControlSchemaVersion);
+
+[[noreturn]] void FailPrivileges(const std::string& role, const std::string& grants) {
+  db::FailInput(fmt::format("Role {} may not do all that Pawl does in its control schema. As the role "
+                            "that made it: {} Nothing was changed.",
+                            role, grants));
+}
+
+std::string SchemaGrant(const std::string& role) {
+  return fmt::format("GRANT USAGE, CREATE ON SCHEMA pawl TO {};", role);
+}
+
+}  // namespace
+
 int ControlSchemaVersion(db::Session& session) {
-  const auto exists = session.Query("SELECT to_regclass('pawl.version') IS NOT NULL");
-  if (!db::ToBool(exists.rows[0][0])) return 0;
+  const auto schema = session.Query(
+      "SELECT quote_ident(current_user), has_schema_privilege(n.oid, 'USAGE'), "
+      "coalesce(has_table_privilege(c.oid, 'SELECT'), true), c.oid IS NOT NULL FROM pg_namespace AS n "
+      "LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'version' WHERE n.nspname = "
+      "'pawl'");
+  if (schema.rows.empty()) return 0;
+  const db::Row& row = schema.rows[0];
+  if (!db::ToBool(row[1])) FailPrivileges(db::ToText(row[0]), SchemaGrant(db::ToText(row[0])));
+  if (!db::ToBool(row[3])) return 0;
+  if (!db::ToBool(row[2])) {
+    FailPrivileges(db::ToText(row[0]),
+                   fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pawl TO {};",
+                               db::ToText(row[0])));
+  }
   const auto found = session.Query("SELECT coalesce(max(version), 0) FROM pawl.version");
   const auto version = static_cast<int>(db::ToInt(found.rows[0][0]));
-  if (version > kControlSchemaVersion) {
-    db::FailInput(fmt::format(
-        "The control schema pawl.* in this database has version {}, this program understands up to "
-        "{}. Use the newer pawl that wrote it.",
-        version, kControlSchemaVersion));
+  if (version >= 1 && version <= kControlSchemaVersion) return version;
+  db::FailInput(
+      fmt::format("The control schema pawl.* in this database has version {}, this program reads and "
+                  "writes version {}. Use the pawl that wrote it. Nothing was changed.",
+                  version, kControlSchemaVersion));
+}
+
+void RequireControlPrivileges(db::Session& session, bool makes_tables) {
+  const auto found = session.Query(R"sql(
+SELECT quote_ident(current_user), has_schema_privilege('pawl', 'CREATE'),
+       NOT EXISTS (
+         SELECT FROM pg_class AS c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS needed
+          WHERE c.relnamespace = 'pawl'::regnamespace AND c.relkind = 'r' AND c.relname NOT LIKE 'undo\_%'
+            AND NOT has_table_privilege(c.oid, needed)),
+       NOT EXISTS (
+         SELECT FROM pg_class AS c
+          WHERE c.relnamespace = 'pawl'::regnamespace
+            AND CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'USAGE') END))sql");
+  const db::Row& row = found.rows.at(0);
+  const std::string& role = db::ToText(row[0]);
+  std::string grants;
+  const auto need = [&](const std::string& grant) { grants += (grants.empty() ? "" : " ") + grant; };
+  if (makes_tables && !db::ToBool(row[1])) need(SchemaGrant(role));
+  if (!db::ToBool(row[2])) {
+    need(fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pawl TO {};", role));
   }
-  return version;
+  if (!db::ToBool(row[3])) {
+    need(fmt::format("GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA pawl TO {};", role));
+  }
+  if (!grants.empty()) FailPrivileges(role, grants);
 }
 
 void EnsureControlSchema(db::Session& session) {
@@ -208,18 +261,22 @@ void EnsureControlSchema(db::Session& session) {
   try {
     db::Transaction transaction(session);
     session.Query("SELECT pg_advisory_xact_lock(7240615, 0)");
-    if (ControlSchemaVersion(session) == 0) {
-      session.Execute(ControlSchemaSql());
+    // From whatever version is there, one after the other.
+    for (int version = ControlSchemaVersion(session); version < kControlSchemaVersion; ++version) {
+      session.Execute(kUpgrades[static_cast<std::size_t>(version)]());
       session.Query("INSERT INTO pawl.version (version, tool) VALUES ($1, 'pawl 0.1.0')",
-                    {std::to_string(kControlSchemaVersion)});
+                    {std::to_string(version + 1)});
     }
     transaction.Commit();
   } catch (const db::Error& error) {
     if (error.sqlstate() != "42501") throw;
+    const auto names =
+        session.Query("SELECT quote_ident(current_database()), quote_ident(current_user)").rows.at(0);
     db::FailInput(fmt::format(
-        "The control schema pawl.* does not exist and this role may not create it ({}). Let a role "
-        "that may run `pawl init`, and grant as docs/operations.md says.",
-        error.what()));
+        "The control schema pawl.* does not exist and this role may not create it ({}). Either GRANT "
+        "CREATE ON DATABASE {} TO {}; or let a role that may run `pawl init`, and grant as "
+        "docs/operations.md says. Nothing was changed.",
+        error.what(), db::ToText(names[0]), db::ToText(names[1])));
   }
 }
 

@@ -2,12 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "db/error.h"
+#include "schema/statement.h"
 
 namespace pawl::checkpoints {
 namespace {
@@ -38,8 +40,10 @@ RunRow FromRow(const db::Row& row) {
   run.plan_hash = db::ToText(row[3]);
   run.state = db::ToText(row[4]);
   run.reason = db::ToText(row[5]);
-  run.workers = static_cast<int>(db::ToInt(row[6]));
-  run.pace = db::ToInt(row[7]);
+  // Whatever stands there: a number of threads that a machine can have.
+  run.workers = static_cast<int>(
+      std::clamp<std::int64_t>(db::ToInt(row[6]), 1, schema::kWorkersMax));
+  run.pace = std::max<std::int64_t>(0, db::ToInt(row[7]));
   run.revert_options = db::ToText(row[8]);
   run.started_at = db::ToText(row[9]);
   run.started_by = db::ToText(row[10]);
@@ -47,6 +51,19 @@ RunRow FromRow(const db::Row& row) {
   run.working_ms = db::ToInt(row[12]);
   run.wal_bytes = db::ToInt(row[13]);
   return run;
+}
+
+// A state that no program of this version wrote says nothing about what is done.
+RunRow Known(RunRow run) {
+  const bool known = std::any_of(kEdges.begin(), kEdges.end(), [&](const Edge& edge) {
+    return edge.first == run.state || edge.second == run.state;
+  });
+  if (known) return run;
+  db::FailInput(fmt::format(
+      "Run {0} ({1}) has the state \"{2}\", which this program does not know. Either a newer pawl wrote "
+      "it, which you should use then, or it was changed by hand: SELECT event FROM pawl.audit WHERE run_id "
+      "= {0} ORDER BY audit_id DESC says what pawl.run.state was. Nothing was changed.",
+      run.run, run.migration, run.state));
 }
 
 std::string HostName() {
@@ -64,25 +81,6 @@ void Notify(db::Session& session, std::int64_t run) {
   session.Query("SELECT pg_notify($1, $2)", {kChannel, std::to_string(run)});
 }
 
-// Two migrations at one table would undo each other's undo.
-void RefuseConflict(db::Session& session, const schema::Plan& plan) {
-  for (const schema::Step& step : plan.steps) {
-    const auto rival = session.Query(
-        R"sql(SELECT r.run_id, r.migration, r.state FROM pawl.run AS r JOIN pawl.step AS s USING (run_id)
-               WHERE r.state NOT IN ('completed', 'reverted', 'aborted')
-                 AND s.schema_name = $1 AND s.table_name = $2 LIMIT 1)sql",
-        {step.table.schema, step.table.name});
-    if (rival.rows.empty()) continue;
-    const db::Row& row = rival.rows[0];
-    db::FailInput(fmt::format(
-        "Run {0} ({1}) is {2} and works on {3}.{4} as well. Two migrations at one table would undo each "
-        "other's undo. Finish it with `pawl resume {0}` or give it up with `pawl abort {0}`. Nothing was "
-        "changed.",
-        db::ToText(row[0]), db::ToText(row[1]), db::ToText(row[2]), step.table.schema,
-        step.table.name));
-  }
-}
-
 void StorePlan(db::Session& session, const schema::Plan& plan, const std::string& text) {
   session.Query(
       "INSERT INTO pawl.migration (migration_hash, name, text) VALUES ($1, $2, $3) ON CONFLICT "
@@ -98,6 +96,25 @@ void StorePlan(db::Session& session, const schema::Plan& plan, const std::string
 
 }  // namespace
 
+void RefuseRivals(db::Session& session, const schema::Plan& plan, std::int64_t except_run) {
+  for (const schema::Step& step : plan.steps) {
+    if (step.table.name.empty()) continue;
+    const auto rival = session.Query(
+        R"sql(SELECT r.run_id, r.migration, r.state FROM pawl.run AS r JOIN pawl.step AS s USING (run_id)
+               WHERE r.state NOT IN ('completed', 'reverted', 'aborted')
+                 AND s.schema_name = $1 AND s.table_name = $2 AND r.run_id <> $3::bigint LIMIT 1)sql",
+        {step.table.schema, step.table.name, std::to_string(except_run)});
+    if (rival.rows.empty()) continue;
+    const db::Row& row = rival.rows[0];
+    db::FailInput(fmt::format(
+        "Run {0} ({1}) is {2} and works on {3}.{4} as well. Two migrations at one table would undo each "
+        "other's undo. Finish it with `pawl resume {0}` or give it up with `pawl abort {0}`. Nothing was "
+        "changed.",
+        db::ToText(row[0]), db::ToText(row[1]), db::ToText(row[2]), step.table.schema,
+        step.table.name));
+  }
+}
+
 bool IsFinal(const std::string& state) {
   return state == "completed" || state == "reverted" || state == "aborted";
 }
@@ -109,7 +126,7 @@ RunRow LoadRun(db::Session& session, std::int64_t run) {
   if (found.rows.empty()) {
     db::FailInput(fmt::format("There is no run {}. `pawl status` lists the runs of this database.", run));
   }
-  return FromRow(found.rows[0]);
+  return Known(FromRow(found.rows[0]));
 }
 
 std::vector<RunRow> LoadRuns(db::Session& session) {
@@ -128,7 +145,7 @@ std::optional<RunRow> FindRun(db::Session& session, const std::string& name) {
                   kColumns),
       {name});
   if (found.rows.empty()) return std::nullopt;
-  return FromRow(found.rows[0]);
+  return Known(FromRow(found.rows[0]));
 }
 
 CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
@@ -139,7 +156,7 @@ CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::
   session.Query("SELECT pg_advisory_xact_lock(7240615, 2)");
   const std::optional<RunRow> existing = FindRun(session, plan.migration);
   if (existing && existing->state != "completed") return {*existing, true};
-  RefuseConflict(session, plan);
+  RefuseRivals(session, plan, 0);
   StorePlan(session, plan, text);
   const auto created = session.Query(
       fmt::format("INSERT INTO pawl.run (migration, migration_hash, plan_hash, state, workers, pace) "
@@ -169,7 +186,15 @@ schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash) {
         "that version to finish or abort its run.",
         plan_hash, db::ToText(found.rows[0][0]), schema::kPlanVersion));
   }
-  return schema::FromJson(db::ToText(found.rows[0][1]));
+  schema::Plan plan = schema::FromJson(db::ToText(found.rows[0][1]));
+  if (schema::HashOf(plan) != plan_hash) {
+    throw db::Error(db::Action::kStop,
+                    fmt::format("The stored plan {} is not the one that was made: its content has another "
+                                "hash. It was changed by hand. Give its run up with `pawl abort`, and "
+                                "start anew. Nothing was changed.",
+                                plan_hash));
+  }
+  return plan;
 }
 
 void MoveRun(db::Session& session, std::int64_t run, const std::string& to, const std::string& reason,

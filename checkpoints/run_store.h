@@ -40,7 +40,7 @@ struct RunRow {
   std::int64_t wal_bytes = 0;
 };
 
-// Throws kBadInput where there is no such run.
+// Throws kBadInput where there is no such run, or its state is none that this program knows.
 RunRow LoadRun(db::Session& session, std::int64_t run);
 
 // Newest first.
@@ -57,9 +57,14 @@ struct CreatedRun {
 CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
                      int workers, std::int64_t pace);
 
+// Throws kBadInput when an unfinished run other than `except_run` touches one of the plan's tables: two
+// migrations at one table would undo each other's undo.
+void RefuseRivals(db::Session& session, const schema::Plan& plan, std::int64_t except_run);
+
 // The newest unfinished or completed run of migration `name`; nullopt where there is none.
 std::optional<RunRow> FindRun(db::Session& session, const std::string& name);
 
+// Throws kBadInput where another version made it, kStop where it was damaged since.
 schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash);
 
 // Moves the run along an allowed edge and says why. `revert_options` is set when it moves to

@@ -56,9 +56,10 @@ Result Copied(const PGresult* source) {
 pg_conn* Connect(const ConnectionString& where, const std::string& role) {
   pg_conn* connection = PQconnectdb(where.ForConnection(role).c_str());
   if (PQstatus(connection) == CONNECTION_OK) return connection;
-  const std::string text = CleanMessage(PQerrorMessage(connection));
+  const Error error = ConnectError(where, PQerrorMessage(connection));
   PQfinish(connection);
-  throw Error(Action::kReconnect, fmt::format("Cannot connect to {}: {}", where.Display(), text));
+  // Mid-run, what looks lasting may be a server that comes back: the caller decides how long to wait.
+  throw Error(Action::kReconnect, error.what(), error.sqlstate());
 }
 
 }  // namespace
@@ -67,7 +68,7 @@ Pipeline::Pipeline(const ConnectionString& where, const std::string& role,
                    const SessionSettings& settings)
     : connection_(Connect(where, role)) {
   try {
-    Execute(SettingsSql(settings));
+    ApplySettings(settings, [this](const std::string& sql) { Execute(sql); });
   } catch (...) {
     PQfinish(connection_);
     throw;
@@ -144,25 +145,18 @@ void Pipeline::Drain() {
 }
 
 Listener::Listener(const ConnectionString& where, const std::string& channel)
-    : connection_(Connect(where, "listen")) {
-  const OwnedResult result = Own(PQexec(connection_, ("LISTEN " + channel).c_str()));
-  if (!Succeeded(result.get())) {
-    const CallError error = ErrorOf(connection_, result.get(), 0);
-    PQfinish(connection_);
-    throw error;
-  }
+    : connection_(where, "listen", {}) {
+  connection_.Execute("LISTEN " + channel);
+  // Not PQbackendPID: a pooler in session mode answers that with a number of its own.
+  backend_pid_ = static_cast<int>(ToInt(connection_.Execute("SELECT pg_backend_pid()").rows[0][0]));
 }
 
-Listener::~Listener() { PQfinish(connection_); }
-
-int Listener::socket() const { return PQsocket(connection_); }
-
-int Listener::backend_pid() const { return PQbackendPID(connection_); }
+int Listener::socket() { return PQsocket(connection_.raw()); }
 
 bool Listener::Drain() {
-  if (PQconsumeInput(connection_) != 1) throw ErrorOf(connection_, nullptr, 0);
+  if (PQconsumeInput(connection_.raw()) != 1) throw ErrorOf(connection_.raw(), nullptr, 0);
   bool any = false;
-  while (PGnotify* notification = PQnotifies(connection_)) {
+  while (PGnotify* notification = PQnotifies(connection_.raw())) {
     any = true;
     PQfreemem(notification);
   }

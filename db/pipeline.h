@@ -76,21 +76,20 @@ class Pipeline {
 // A connection that waits for NOTIFY on one channel.
 class Listener {
  public:
+  // Connects as Pipeline does, so that no time-out of the role's ends it while it waits.
   Listener(const ConnectionString& where, const std::string& channel);
-  ~Listener();
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
 
   // The socket to wait on for reading.
-  int socket() const;
-  // Returns true if a notification has arrived since the last call. Throws Error when the
-  // connection broke.
+  int socket();
+  // Returns true if a notification has arrived since the last call. Throws Error when the connection broke.
   bool Drain();
-  // Whether the session still exists is how others see that this process lives.
-  int backend_pid() const;
+  // The server's own number of this session: whether it still exists is how others see that this
+  // process lives.
+  int backend_pid() const { return backend_pid_; }
 
  private:
-  pg_conn* connection_ = nullptr;
+  Pipeline connection_;
+  int backend_pid_ = 0;
 };
 
 }  // namespace pawl::db

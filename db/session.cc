@@ -1,6 +1,8 @@
 #include "db/session.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <initializer_list>
 #include <pqxx/pqxx>
 
 #include <fmt/format.h>
@@ -37,15 +39,21 @@ const std::string& ToText(const Value& value) {
 std::string SettingsSql(const SessionSettings& settings) {
   // row_security = off turns rows hidden by a policy into an error: hidden rows would be skipped
   // silently. The idle time-out ends a session whose process froze inside a transaction.
+  // First the time-out: the role's own is running until then. A backslash means what it says, or the
+  // statement of the file would be another one.
   std::string sql = fmt::format(
+      "SET statement_timeout = {}; SET lock_timeout = {}; SET standard_conforming_strings = on; "
       "SET client_encoding = 'UTF8'; SET client_min_messages = warning; SET DateStyle = 'ISO, YMD'; "
       "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; "
-      "SET row_security = off; SET jit = off; SET statement_timeout = {}; SET lock_timeout = {}; "
+      "SET row_security = off; SET jit = off; "
       "SET idle_in_transaction_session_timeout = 60000; "
       "SET default_transaction_isolation = 'read committed'; "
       // Settings of later versions, where there are any: idle is how a paused run looks.
       "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN "
-      "('idle_session_timeout', 'transaction_timeout')",
+      "('idle_session_timeout', 'transaction_timeout'); "
+      // A role for which triggers never fire would change rows behind the back of its foreign keys.
+      "SELECT pg_catalog.set_config('session_replication_role', 'origin', false) WHERE "
+      "pg_catalog.current_setting('session_replication_role') <> 'origin'",
       settings.statement_timeout.count(), settings.lock_timeout.count());
   if (!settings.search_path.empty()) {
     sql += "; SET search_path = " + settings.search_path;
@@ -127,23 +135,57 @@ Result Copied(const pqxx::result& source) {
   return result;
 }
 
-// What only the user can mend is bad input; anything else (starting, stopping, full, in the middle
-// of a crash) may pass.
-Error ConnectError(const ConnectionString& where, const std::string& message) {
-  bool passing = true;
-  for (const char* lasting :
-       {"authentication failed", "does not exist", "could not translate host name", "no pg_hba.conf entry",
-        "permission denied", "no password supplied", "is not permitted to log in", "invalid", "SSL"}) {
-    // A socket that is missing "does not exist" in no message; a role or database does.
-    passing = passing && message.find(lasting) == std::string::npos;
-  }
-  return Error(passing ? Action::kReconnect : Action::kBadInput,
-               fmt::format("Cannot connect to {}: {}. Check --database (or PAWL_DATABASE_URL) and "
-                           "that the server is running.",
-                           where.Display(), CleanMessage(message)));
+bool HasAny(const std::string& message, std::initializer_list<const char*> words) {
+  return std::any_of(words.begin(), words.end(), [&](const char* word) {
+    return message.find(word) != std::string::npos;
+  });
 }
 
 }  // namespace
+
+Error ConnectError(const ConnectionString& where, const std::string& message) {
+  const std::string reason =
+      fmt::format("Cannot connect to {}: {}.", where.Display(), CleanMessage(message));
+  if (HasAny(message, {"too many connections for", "too many clients", "connection slots are reserved",
+                       "no more connections allowed"})) {
+    return Error(Action::kReconnect,
+                 reason + " Every connection that is allowed is taken: end some, or raise CONNECTION "
+                          "LIMIT of the role or database, or max_connections of the server.",
+                 "53300");
+  }
+  if (HasAny(message, {"permission denied for database"})) {
+    return Error(Action::kBadInput, reason + " GRANT CONNECT on the database to the role.", "42501");
+  }
+  // What only the user can mend is bad input; anything else (starting, stopping, in the middle of a
+  // crash) may pass. A socket that is missing "does not exist" in no message; a role or database does.
+  const bool lasting =
+      HasAny(message, {"authentication failed", "does not exist", "could not translate host name",
+                       "no pg_hba.conf entry", "permission denied", "no password supplied",
+                       "is not permitted to log in", "invalid", "SSL"}) &&
+      !HasAny(message, {"SSL SYSCALL", "closed the connection unexpectedly"});
+  return Error(lasting ? Action::kBadInput : Action::kReconnect,
+               reason + " Check --database (or PAWL_DATABASE_URL) and that the server is running.");
+}
+
+// Each try is one statement long before the role's time-out is lifted, so one try is the rule.
+void ApplySettings(const SessionSettings& settings,
+                   const std::function<void(const std::string& sql)>& execute) {
+  constexpr int kTriesMax = 50;
+  for (int tries = 1;; ++tries) {
+    try {
+      return execute(SettingsSql(settings));
+    } catch (const Error& error) {
+      if (error.action() == Action::kSplit && tries < kTriesMax) continue;
+      if (error.sqlstate() != "42501") throw;
+      throw Error(Action::kBadInput,
+                  fmt::format("This role may not set what Pawl needs: {}. Let a superuser take the "
+                              "setting off the role (ALTER ROLE … RESET …), or GRANT SET ON PARAMETER "
+                              "… to it. Nothing was changed.",
+                              error.what()),
+                  error.sqlstate());
+    }
+  }
+}
 
 class Session::Implementation {
  public:
@@ -164,7 +206,7 @@ Session::Session(const ConnectionString& where, const std::string& role,
   }
   implementation_->server_version_ = implementation_->connection_.server_version();
   implementation_->backend_pid_ = implementation_->connection_.backendpid();
-  Execute(SettingsSql(settings));
+  ApplySettings(settings, [this](const std::string& sql) { Execute(sql); });
 }
 
 Session::~Session() = default;

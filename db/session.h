@@ -6,10 +6,12 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "db/connection_string.h"
+#include "db/error.h"
 #include "db/value.h"
 
 namespace pawl::db {
@@ -25,6 +27,15 @@ struct SessionSettings {
 
 // The SET statements of `settings`, for either kind of connection.
 std::string SettingsSql(const SessionSettings& settings);
+
+// Runs them by `execute`, again where the role's own statement_timeout was faster than the first of
+// them, which lifts it. Throws what `execute` throws; kBadInput where the role may not set one.
+void ApplySettings(const SessionSettings& settings,
+                   const std::function<void(const std::string& sql)>& execute);
+
+// Why there is no connection, as an Error: kBadInput where only the user can mend it, else
+// kReconnect, with SQLSTATE 53300 where every connection that is allowed is taken.
+Error ConnectError(const ConnectionString& where, const std::string& message);
 
 class Session {
  public:

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "batching/span_walker.h"
 #include "engine/guard.h"
 #include "engine/span_cutting.h"
@@ -27,6 +29,25 @@ batching::Passes PassesOf(const schema::Backfill& backfill, const ChangeFacts& f
   return facts.round.round < 0 ? batching::Passes::kDownward : batching::Passes::kUpward;
 }
 
+// A cursor or an end that is none of this table's key, as a hand may leave it.
+void CheckShape(const schema::Backfill& backfill, const std::optional<schema::Position>& position) {
+  const std::size_t size = IsBlockOrder(backfill) ? 1 : backfill.key.size();
+  if (!position || position->size() == size) return;
+  throw db::Error(db::Action::kStop,
+                  fmt::format("The control schema holds the position {}, which is none of {}.{}: it was "
+                              "changed by hand. Put it back, or give the run up with `pawl abort`.",
+                              schema::ToText(*position), backfill.walked.schema, backfill.walked.name));
+}
+
+batching::Cursor CursorOf(const schema::Backfill& backfill, const checkpoints::SpanLease& lease) {
+  batching::Cursor cursor = batching::CursorFrom(lease.cursor);
+  CheckShape(backfill, cursor.at);
+  CheckShape(backfill, cursor.window_lo);
+  if (cursor.in_window) CheckShape(backfill, cursor.window_hi);
+  CheckShape(backfill, schema::PositionFrom(lease.end_key));
+  return cursor;
+}
+
 class ChangeTask : public SpanTask {
  public:
   ChangeTask(const schema::Backfill& backfill, const ChangeFacts& facts, db::Pipeline& pipeline,
@@ -36,7 +57,7 @@ class ChangeTask : public SpanTask {
         pipeline_(pipeline),
         keys_(pipeline, backfill),
         walker_(keys_, backfill, schema::PositionFrom(lease.end_key),
-                batching::CursorFrom(lease.cursor), WindowRows(backfill), PassesOf(backfill, facts)),
+                CursorOf(backfill, lease), WindowRows(backfill), PassesOf(backfill, facts)),
         span_(lease.span),
         seq_(lease.seq),
         worker_(worker) {}
@@ -53,6 +74,10 @@ class ChangeTask : public SpanTask {
     if (PassesOf(backfill_, facts_) != batching::Passes::kOne) {
       batch.calls.push_back({kHotSql, {std::to_string(backfill_.walked_oid)}});
     }
+    // A revert needs none: it touches only rows that hold what the migration wrote.
+    if (backfill_.walked_oid != 0 && facts_.round.round > 0) {
+      batch.calls.push_back(SameTableCall(backfill_));
+    }
     return batch;
   }
 
@@ -64,7 +89,8 @@ class ChangeTask : public SpanTask {
   void Committed(const std::vector<db::Result>& results) override {
     std::int64_t updated = 0;
     std::int64_t hot = 0;
-    if (results.size() > 1) {
+    // Not behind Skip(), which changes nothing.
+    if (results.size() > 1 && PassesOf(backfill_, facts_) != batching::Passes::kOne) {
       const std::int64_t all_updated = db::ToInt(results[1].rows[0][0]);
       const std::int64_t all_hot = db::ToInt(results[1].rows[0][1]);
       // The counters start anew when the server flushes them.

@@ -11,6 +11,7 @@
 #include "db/error.h"
 #include "db/session.h"
 #include "engine/ddl.h"
+#include "engine/preconditions.h"
 #include "engine/run_process.h"
 #include "schema/planner.h"
 #include "schema/render.h"
@@ -30,42 +31,76 @@ std::unique_ptr<db::Session> Open(const db::ConnectionString& where, const std::
   }
 }
 
-// A transaction pooler gives each transaction another server session: settings, prepared statements
-// and locks of the session would be lost without an error. It shows when a second connection,
-// inside a transaction, is served by the backend of the first one, which is idle.
-void RefuseTransactionPooler(const db::ConnectionString& where, db::Session& first) {
-  const std::string query = "SELECT pg_backend_pid()";
-  const auto pid = db::ToInt(first.Query(query).rows[0][0]);
-  if (pid == first.backend_pid()) return;  // No pooler at all: it is what the server said at the start.
-  db::Session second(where, "probe");
-  db::Transaction transaction(second);
-  if (db::ToInt(second.Query(query).rows[0][0]) != pid) return;
-  db::FailInput(
-      "There is a pooler in transaction mode in between: sessions do not keep their settings there. "
-      "Connect to PostgreSQL directly, or through a pooler in session mode. Nothing was changed.");
+// Planning reads, so what it is denied is to be granted for reading.
+std::string GrantFor(db::Session& session, const std::string& denied) {
+  const std::string role =
+      db::ToText(session.Query("SELECT quote_ident(current_user)").rows.at(0)[0]);
+  const std::pair<std::string, const char*> kKinds[] = {{"for table ", "GRANT SELECT ON"},
+                                                        {"for view ", "GRANT SELECT ON"},
+                                                        {"for schema ", "GRANT USAGE ON SCHEMA"},
+                                                        {"for function ", "GRANT EXECUTE ON FUNCTION"},
+                                                        {"for sequence ", "GRANT USAGE ON SEQUENCE"},
+                                                        {"for type ", "GRANT USAGE ON TYPE"}};
+  for (const auto& [kind, grant] : kKinds) {
+    const std::size_t at = denied.find(kind);
+    if (at == std::string::npos) continue;
+    const std::string name = denied.substr(at + kind.size());
+    return fmt::format("{} {} TO {};", grant, name.substr(0, name.find(';')), role);
+  }
+  return "GRANT it as docs/operations.md says, or connect as another role.";
+}
+
+// In a schema that the role may not use, a table looks as if it did not exist.
+std::string HiddenSchema(db::Session& session, const std::string& message) {
+  if (message.find("does not exist") == std::string::npos) return {};
+  const auto hidden = session.Query(
+      "SELECT nspname, quote_ident(nspname), quote_ident(current_user) FROM pg_namespace WHERE NOT "
+      "has_schema_privilege(oid, 'USAGE')");
+  for (const db::Row& row : hidden.rows) {
+    if (message.find(db::ToText(row[0]) + ".") == std::string::npos) continue;
+    return fmt::format(" The role may not use schema {0}: GRANT USAGE ON SCHEMA {0} TO {1};",
+                       db::ToText(row[1]), db::ToText(row[2]));
+  }
+  return {};
 }
 
 // MakePlan, with a missing privilege told as what it is to the user: bad input.
 schema::Plan PlanFor(db::Session& session, const schema::MigrationFile& migration) {
   try {
-    return schema::MakePlan(session, migration);
+    const schema::Plan plan = schema::MakePlan(session, migration);
+    RequireWayBack(session, plan);
+    return plan;
   } catch (const db::Error& error) {
+    if (error.action() == db::Action::kBadInput) {
+      db::FailInput(error.what() + HiddenSchema(session, error.what()));
+    }
     if (error.sqlstate() != "42501") throw;
-    db::FailInput(fmt::format("This role may not do what {} needs: {}. Grant it as docs/operations.md says, "
-                              "or connect as another role. Nothing was changed.",
-                              migration.name, error.what()));
+    db::FailInput(fmt::format("This role may not do what {} needs: {}. {} Nothing was changed.",
+                              migration.name, error.what(), GrantFor(session, error.what())));
   }
 }
 
-// Opens the session of a command that needs an existing control schema.
+// Opens the session of a command that writes to an existing control schema.
 std::unique_ptr<db::Session> OpenControl(const db::ConnectionString& where) {
   auto session = Open(where, "control");
+  RequireWritable(*session);
   if (checkpoints::ControlSchemaVersion(*session) == 0) {
     db::FailInput(fmt::format("There are no runs in {}: it has no control schema pawl.* yet.",
                               where.Display()));
   }
   checkpoints::EnsureControlSchema(*session);
+  checkpoints::RequireControlPrivileges(*session, false);
   return session;
+}
+
+// The plan of a run that this process is about to carry on, after all that may refuse it has been asked.
+schema::Plan PlanToCarryOn(const db::ConnectionString& where, db::Session& session,
+                           const checkpoints::RunRow& run) {
+  RefuseTransactionPooler(where, session);
+  schema::Plan plan = checkpoints::LoadPlan(session, run.plan_hash);
+  RequireSameServer(where, session, plan);
+  checkpoints::RequireControlPrivileges(session, MakesUndoTables(plan));
+  return plan;
 }
 
 void RefuseOtherFile(const checkpoints::RunRow& run, const std::string& hash) {
@@ -95,6 +130,20 @@ RunResult DoneAlready(db::Session& session, const checkpoints::RunRow& run) {
   return result;
 }
 
+// A damaged plan is what abort is there for: without a sync trigger in place, nothing of it is needed.
+schema::Plan PlanToAbort(db::Session& session, const checkpoints::RunRow& run) {
+  try {
+    return checkpoints::LoadPlan(session, run.plan_hash);
+  } catch (const db::Error& error) {
+    if (error.action() != db::Action::kStop || !error.sqlstate().empty()) throw;
+    const auto triggers = session.Query(
+        "SELECT FROM pawl.step WHERE run_id = $1::bigint AND kind = 'sync on' AND state = 'done'",
+        {std::to_string(run.run)});
+    if (!triggers.rows.empty()) throw;
+    return {};
+  }
+}
+
 std::string WorkingState(const checkpoints::RunRow& run) {
   return run.revert_options.empty() ? "running" : "reverting";
 }
@@ -115,14 +164,17 @@ schema::Plan Engine::Compile(const std::string& name, const std::string& text) {
 }
 
 void Engine::Init() {
-  checkpoints::EnsureControlSchema(*Open(where_, "init"));
+  const auto session = Open(where_, "init");
+  RequireWritable(*session);
+  checkpoints::EnsureControlSchema(*session);
 }
 
 RunResult Engine::Run(const std::string& name, const std::string& text, const RunSettings& settings,
                       const OnProgress& on_progress) {
   const schema::MigrationFile migration = schema::ParseMigration(name, text);
-  const auto opened = Open(where_, "run");
+  auto opened = Open(where_, "run");
   db::Session& session = *opened;
+  RequireWritable(session);
   RefuseTransactionPooler(where_, session);
   const bool known = checkpoints::ControlSchemaVersion(session) > 0;
   std::optional<checkpoints::RunRow> run;
@@ -135,12 +187,16 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
   }
   if (!run || run->state == "completed") {
     const schema::Plan plan = PlanFor(session, migration);
-    checkpoints::EnsureControlSchema(session);
     const int workers = settings.workers.value_or(
         plan.workers > 0 ? static_cast<int>(plan.workers) : kWorkersDefault);
+    RequireConnections(session, workers);
+    checkpoints::EnsureControlSchema(session);
+    checkpoints::RequireControlPrivileges(session, MakesUndoTables(plan));
     run = checkpoints::CreateRun(session, plan, text, workers, settings.pace.value_or(plan.pace)).run;
     if (run->migration_hash != migration.hash) RefuseOtherFile(*run, migration.hash);
   } else {
+    PlanToCarryOn(where_, session, *run);
+    RequireConnections(session, settings.workers.value_or(run->workers));
     if (run->state == "paused" || run->state == "failed") {
       checkpoints::MoveRun(session, run->run, WorkingState(*run), "carried on", "resume");
     }
@@ -148,16 +204,16 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
       checkpoints::SetRun(session, run->run, settings.workers, settings.pace);
     }
   }
+  opened.reset();  // One connection less while it works.
   return Carry(where_, run->run, settings, on_progress, pause_requested_);
 }
 
 RunResult Engine::Resume(std::int64_t run, const RunSettings& settings, const OnProgress& on_progress) {
-  const auto session = OpenControl(where_);
+  auto session = OpenControl(where_);
   const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
-  checkpoints::LoadPlan(*session, row.plan_hash);  // Refuses another version's plan before anything moves.
-  if (checkpoints::IsFinal(row.state)) {
-    return DoneAlready(*session, row);
-  }
+  if (checkpoints::IsFinal(row.state)) return DoneAlready(*session, row);
+  PlanToCarryOn(where_, *session, row);
+  RequireConnections(*session, settings.workers.value_or(row.workers));
   if (row.state == "paused" || row.state == "failed") {
     checkpoints::MoveRun(*session, run, WorkingState(row), "resumed", "resume");
   }
@@ -169,22 +225,27 @@ RunResult Engine::Resume(std::int64_t run, const RunSettings& settings, const On
     result.already_done = false;
     return result;
   }
+  session.reset();
   return Carry(where_, run, settings, on_progress, pause_requested_);
 }
 
 RunResult Engine::Work(std::int64_t run, const RunSettings& settings, const OnProgress& on_progress) {
-  const auto session = OpenControl(where_);
+  auto session = OpenControl(where_);
   const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
   if (checkpoints::IsFinal(row.state)) return DoneAlready(*session, row);
+  PlanToCarryOn(where_, *session, row);
+  RequireConnections(*session, settings.workers.value_or(row.workers));
+  session.reset();
   return Carry(where_, run, settings, on_progress, pause_requested_);
 }
 
 RunResult Engine::Revert(std::int64_t run, const RevertSettings& settings,
                          const OnProgress& on_progress) {
-  const auto session = OpenControl(where_);
+  auto session = OpenControl(where_);
   const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
-  const schema::Plan plan = checkpoints::LoadPlan(*session, row.plan_hash);
   if (row.state == "reverted") return DoneAlready(*session, row);
+  const schema::Plan plan = PlanToCarryOn(where_, *session, row);
+  RequireConnections(*session, settings.workers.value_or(row.workers));
   if (row.state == "running" || row.state == "verifying") {
     db::FailInput(fmt::format("Run {0} is {1}. Pause it with `pawl pause {0}` first. Nothing was changed.",
                               run, row.state));
@@ -196,7 +257,9 @@ RunResult Engine::Revert(std::int64_t run, const RevertSettings& settings,
                                 step.number, step.title));
     }
   }
+  checkpoints::RefuseRivals(*session, plan, run);
   checkpoints::MoveRun(*session, run, "reverting", "revert asked for", "revert", ToText(settings));
+  session.reset();
   RunSettings run_settings;
   run_settings.workers = settings.workers;
   return Carry(where_, run, run_settings, on_progress, pause_requested_);
@@ -280,7 +343,7 @@ void Engine::Pause(std::int64_t run) {
 void Engine::Abort(std::int64_t run) {
   const auto session = OpenControl(where_);
   const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
-  const schema::Plan plan = checkpoints::LoadPlan(*session, row.plan_hash);
+  const schema::Plan plan = PlanToAbort(*session, row);
   checkpoints::MoveRun(*session, run, "aborted", "aborted by command", "abort");
   // A sync trigger must not outlive the run that would have removed it.
   for (const schema::Step& step : plan.steps) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "db/error.h"
+#include "db/quote.h"
 
 namespace pawl::engine {
 namespace {
@@ -55,6 +56,25 @@ void CheckPlan(db::Pipeline& pipeline, const schema::Backfill& backfill, const d
       fmt::format("PostgreSQL would scan all of {}.{} for every batch. Check that the index {} exists "
                   "and is valid, run ANALYZE on the table, and resume.",
                   backfill.walked.schema, backfill.walked.name, backfill.key_index));
+}
+
+db::Call SameTableCall(const schema::Backfill& backfill) {
+  // The cast of words to a number is how plain SQL raises an error; the counts keep the planner from doing
+  // it in advance.
+  static const std::string sql = fmt::format(
+      R"sql(SELECT CASE WHEN tables = 0 THEN ('{} ' || tables)::integer
+            WHEN indexes = 0 THEN ('{} ' || indexes)::integer ELSE 1 END
+  FROM (SELECT count(*) FILTER (WHERE to_regclass($1)::oid = $2::oid) AS tables,
+               count(*) FILTER (WHERE $3 = '' OR EXISTS (
+                 SELECT FROM pg_index WHERE indexrelid = to_regclass($3)::oid AND indisvalid)) AS indexes
+          FROM (SELECT) AS one) AS facts)sql",
+      kReplaced, kIndexGone);
+  const bool by_key = backfill.order == schema::Order::kKey || backfill.order == schema::Order::kKeyStrides;
+  return {sql,
+          {db::QuoteName(backfill.walked.schema, backfill.walked.name), std::to_string(backfill.walked_oid),
+           by_key && !backfill.key_index.empty()
+               ? db::QuoteName(backfill.walked.schema, backfill.key_index)
+               : std::string()}};
 }
 
 }  // namespace pawl::engine

@@ -38,6 +38,12 @@ class RevertTask : public SpanTask {
       : backfill_(backfill), round_(round), on_conflict_(on_conflict), pipeline_(pipeline),
         span_(lease.span), own_seq_(lease.seq), worker_(worker) {
     const schema::Position cursor = schema::PositionFrom(lease.cursor);
+    if (cursor.size() != 2 || schema::PositionFrom(lease.end_key).size() != 2) {
+      throw db::Error(db::Action::kStop,
+                      fmt::format("The control schema holds the position {}, which is no place in the "
+                                  "ledger: it was changed by hand. Put it back.",
+                                  lease.cursor));
+    }
     forward_span_ = cursor.at(0);
     seq_ = cursor.at(1);
     stop_ = schema::PositionFrom(lease.end_key).at(1);

@@ -6,6 +6,7 @@
 #include "checkpoints/step_store.h"
 #include "db/fault.h"
 #include "engine/ddl.h"
+#include "engine/failure_advice.h"
 #include "engine/run_process.h"
 #include "engine/span_cutting.h"
 #include "engine/sql_keys.h"
@@ -139,6 +140,8 @@ RunProcess::Verdict RunProcess::VerifyAll() {
   check.join();
   time_from_ = steady_clock::now();
   if (interrupted) return Verdict::kInterrupted;
+  // Else it would ask for ever.
+  if (failure && failure->sqlstate() == "53300") throw NoConnection(*failure);
   if (failure) throw *failure;
   return Verdict::kDone;
 }

@@ -7,6 +7,8 @@
 #include "checkpoints/step_store.h"
 #include "db/log.h"
 #include "engine/change_task.h"
+#include "engine/failure_advice.h"
+#include "engine/preconditions.h"
 #include "engine/revert_task.h"
 #include "schema/render.h"
 
@@ -63,6 +65,7 @@ RunResult RunProcess::Execute() {
       // The server is gone or restarting: everything committed is kept, and the spans' cursors say
       // where to go on.
       if (steady_clock::now() > until || pause_requested_) throw;
+      if (error.sqlstate() == "53300" && worker_ == 0) throw NoConnection(error);  // It never had one.
       progress_.note = fmt::format("connection lost, trying again: {}", error.what());
       if (on_progress_) on_progress_(progress_);
       coordinator_ = false;
@@ -76,6 +79,7 @@ void RunProcess::Connect() {
   session_ = std::make_unique<db::Session>(where_, "run");
   run_ = checkpoints::LoadRun(*session_, run_id_);
   plan_ = checkpoints::LoadPlan(*session_, run_.plan_hash);
+  RequireSameServer(where_, *session_, plan_);  // Also after a reconnect: the address may lead elsewhere now.
   session_->Execute(db::SettingsSql(Settings()));
   events_ = std::make_unique<EventLoop>(where_);
   worker_ = checkpoints::JoinRun(*session_, run_id_, events_->backend_pid());
@@ -120,7 +124,7 @@ void RunProcess::Attempt() {
       run_ = checkpoints::LoadRun(*session_, run_id_);
       if (!Working()) continue;
       stopped_by_conflict_ = error.sqlstate() == kConflictState;
-      checkpoints::MoveRun(*session_, run_id_, "failed", error.what());
+      checkpoints::MoveRun(*session_, run_id_, "failed", WithAdvice(error));
     }
     run_ = checkpoints::LoadRun(*session_, run_id_);
   }
@@ -170,6 +174,7 @@ WorkOrder RunProcess::OrderFor(const schema::Backfill& backfill, const checkpoin
                   .quarantine_max = round.round > 0 ? backfill.quarantine_max : 0,
                   .nested_loops_only = backfill.stands_alone,
                   .table = backfill.walked.schema + "." + backfill.walked.name,
+                  .key_index = backfill.key_index,
                   .system_identifier = plan_.system_identifier,
                   .tasks = &tasks,
                   .pace = &pace_,

@@ -90,7 +90,13 @@ RunStatus StatusOf(db::Session& session, const checkpoints::RunRow& run) {
   status.progress.rows_done = db::ToInt(counts.rows[0][0]);
   status.rows_quarantined = db::ToInt(counts.rows[0][1]);
   status.undo_bytes = checkpoints::UndoBytes(session, run.run);
-  ReadSteps(session, run, checkpoints::LoadPlan(session, run.plan_hash), status.progress);
+  try {
+    ReadSteps(session, run, checkpoints::LoadPlan(session, run.plan_hash), status.progress);
+  } catch (const db::Error& error) {
+    if (!error.sqlstate().empty() || error.action() == db::Action::kReconnect) throw;
+    // Made by another version, or damaged: the list is there to find such a run, and all others.
+    status.reason = error.what();
+  }
   status.workers = ReadWorkers(session, run.run);
   for (const RunStatus::Worker& worker : status.workers) {
     if (worker.alive) status.progress.workers += worker.threads;

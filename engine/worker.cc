@@ -8,6 +8,8 @@
 
 #include "db/fault.h"
 #include "db/log.h"
+#include "engine/failure_advice.h"
+#include "engine/guard.h"
 #include "schema/render.h"
 
 namespace pawl::engine {
@@ -67,6 +69,7 @@ void Worker::Connect() {
   if (order_.nested_loops_only) {
     pipeline_->Execute("SET enable_hashjoin = off; SET enable_mergejoin = off");
   }
+  was_connected_ = true;
   if (order_.system_identifier.empty()) return;
   const db::Result found =
       pipeline_->Execute("SELECT system_identifier, pg_is_in_recovery() FROM pg_control_system()");
@@ -91,6 +94,8 @@ void Worker::Run() {
       if (!WorkOneSpan()) return;
     } catch (const db::Error& error) {
       task_.reset();
+      // It never had a connection: waiting for one in silence would look like work.
+      if (error.sqlstate() == "53300" && !was_connected_) throw NoConnection(error);
       if (error.action() != db::Action::kReconnect) {
         // Given back at once where the connection still allows it; otherwise it runs out.
         try {
@@ -216,6 +221,22 @@ void Worker::Settle(const db::Error& error, const Batch&) {
                     "a row several times, or a trigger suppresses changes. Nothing of the batch was kept. "
                     "Make FROM match each row once, or use undo=none.",
                     order_.table, task_->KeyText()));
+  }
+  if (message.find(kIndexGone) != std::string::npos) {
+    throw db::Error(
+        db::Action::kStop,
+        fmt::format("The index by whose key {} is walked is gone or invalid, and PostgreSQL would scan all of "
+                    "the table for every batch. Make the index again under the name that it had ({}), and "
+                    "resume.",
+                    order_.table, order_.key_index));
+  }
+  if (message.find(kReplaced) != std::string::npos) {
+    throw db::Error(
+        db::Action::kStop,
+        fmt::format("Another table has taken the name {} since the run was planned. No row of it was "
+                    "changed. Give the planned table its name again and resume, or give the run up and plan "
+                    "anew.",
+                    order_.table));
   }
   if (message.find(schema::kConflict) != std::string::npos) {
     throw db::Error(db::Action::kRefused,

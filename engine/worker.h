@@ -50,7 +50,8 @@ struct WorkOrder {
   std::int64_t row_bytes = 0;
   std::int64_t quarantine_max = 0;
   bool nested_loops_only = false;  // The statement has no join of its own: see render_update.cc.
-  std::string table;        // For messages: "public.orders".
+  std::string table;      // For messages: "public.orders".
+  std::string key_index;  // For messages.
   std::string system_identifier;
   TaskSource* tasks = nullptr;
   Pace* pace = nullptr;
@@ -103,6 +104,7 @@ class Worker {
   std::function<bool()> may_work_;
   std::function<void(const BatchReport&)> report_;
   std::unique_ptr<db::Pipeline> pipeline_;
+  bool was_connected_ = false;
   batching::BatchSizer sizer_;
   std::optional<checkpoints::SpanLease> lease_;
   std::unique_ptr<SpanTask> task_;

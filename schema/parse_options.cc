@@ -21,6 +21,8 @@ namespace {
 // No count that makes sense here is longer, and none overflows where it is multiplied by bytes.
 constexpr std::int64_t kCountMax = 1'000'000'000'000;
 
+constexpr std::string_view kMark = "pawl";
+
 // What a value must be, and the sentence that says so.
 struct OptionRule {
   std::string_view name;
@@ -206,14 +208,17 @@ std::string CheckedOption(const Place& place, const std::string& name,
   return *value;
 }
 
-std::optional<std::string> OptionsInComment(const Place& place, std::string_view comment) {
+bool MentionsPawl(std::string_view comment) {
   const std::string_view body = Trimmed(comment.substr(2));
-  constexpr std::string_view kMark = "pawl";
-  if (body.size() < kMark.size()) return std::nullopt;
-  for (std::size_t i = 0; i < kMark.size(); ++i) {
-    if (std::tolower(static_cast<unsigned char>(body[i])) != kMark[i]) return std::nullopt;
-  }
-  std::string_view rest = Trimmed(body.substr(kMark.size()));
+  if (body.size() < kMark.size()) return false;
+  return std::equal(kMark.begin(), kMark.end(), body.begin(), [](char mark, char c) {
+    return std::tolower(static_cast<unsigned char>(c)) == mark;
+  });
+}
+
+std::optional<std::string> OptionsInComment(const Place& place, std::string_view comment) {
+  if (!MentionsPawl(comment)) return std::nullopt;
+  std::string_view rest = Trimmed(Trimmed(comment.substr(2)).substr(kMark.size()));
   if (!rest.empty() && rest.front() == ':') return std::string(Trimmed(rest.substr(1)));
   const std::string first(TakeName(rest));
   const bool is_option =

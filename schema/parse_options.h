@@ -18,6 +18,9 @@ namespace pawl::schema {
 std::string CheckedOption(const Place& place, const std::string& name,
                           const std::optional<std::string>& value);
 
+// Whether a comment begins with "pawl": no other holds options. Requires two characters of marks.
+bool MentionsPawl(std::string_view comment);
+
 // Returns what follows "pawl:" if `comment`, with its dashes, is an option line. Throws where it is
 // one but for a missing colon: an option that is silently ignored is worse than an error.
 std::optional<std::string> OptionsInComment(const Place& place, std::string_view comment);

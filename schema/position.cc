@@ -18,7 +18,8 @@ Position PositionFrom(const std::string& text) {
   } catch (const std::exception&) {
     throw db::Error(db::Action::kStop,
                     fmt::format("The control schema holds the position {}, which this program does "
-                                "not understand. It was not written by this version.",
+                                "not understand: it was written by another version or by hand. Put it "
+                                "back, or give the run up with `pawl abort`.",
                                 text));
   }
 }

@@ -1,0 +1,36 @@
+// What must hold before a command writes anything: the server takes writes, is the one the run began on,
+// there is no transaction pooler in between, and the role may do what the plan needs.
+//
+// Not for what a migration means: schema/ refuses that. Every function throws db::Error kBadInput with a
+// sentence that ends with what to do, and has then changed nothing.
+//
+// Thread safety: all functions, each with a session of its own.
+#pragma once
+
+#include "db/session.h"
+#include "schema/plan.h"
+
+namespace pawl::engine {
+
+// Refuses a replica, and a role or database whose transactions are read-only.
+void RequireWritable(db::Session& session);
+
+// Refuses a pooler in transaction mode: settings, prepared statements and locks of a session would be
+// lost there without an error. `session` must be fresh.
+void RefuseTransactionPooler(const db::ConnectionString& where, db::Session& session);
+
+// Refuses a server that is not the one `plan` was made for: a restored copy, for example. Does nothing
+// where either side may not be asked for its identity.
+void RequireSameServer(const db::ConnectionString& where, db::Session& session,
+                       const schema::Plan& plan);
+
+// Refuses a role that could do the change, but not prove it or take it back.
+void RequireWayBack(db::Session& session, const schema::Plan& plan);
+
+// Refuses a CONNECTION LIMIT of the role or the database that is too low for `workers`.
+void RequireConnections(db::Session& session, int workers);
+
+// Whether a run of `plan` makes undo tables.
+bool MakesUndoTables(const schema::Plan& plan);
+
+}  // namespace pawl::engine
