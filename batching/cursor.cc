@@ -1,7 +1,7 @@
 #include "batching/cursor.h"
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 #include "db/error.h"
 
@@ -46,11 +46,12 @@ Cursor CursorFrom(const std::string& text) {
     }
     return cursor;
   } catch (const std::exception&) {
-    throw db::Error(db::Action::kStop,
-                    fmt::format("The control schema holds the cursor {}, which this program does not "
-                                "understand: it was written by another version or by hand. Put it back, "
-                                "or give the run up with `pawl abort`.",
-                                text));
+    throw db::Error(
+        db::Action::kStop,
+        fmt::format("The control schema holds the cursor {}, which this program does not "
+                    "understand: it was written by another version or by hand. Put it back, or "
+                    "give the run up with `pawl abort`.",
+                    text));
   }
 }
 

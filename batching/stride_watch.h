@@ -2,8 +2,8 @@
 // passes, which shows as HOT updates; an old snapshot, a slot or an index that nobody saw stops
 // that, and strides are then slower than plain order (0.79 measured).
 //
-//   striding ──share of the later passes < 30 %──> plain for 4 windows' worth of rows ──> striding (a probe)
-//                                                 8, 16, 32 after further failures
+//   striding ──later passes' share < 30 %──> plain for 4 windows' worth of rows ──> striding (a probe)
+//                                            8, 16, 32 after further failures
 //
 // Thread safety: none. Owned by one worker.
 #pragma once

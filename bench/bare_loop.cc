@@ -197,13 +197,12 @@ Table Inspect(PGconn* connection, const Options& options) {
   table.key_type = ScalarText(
       connection, "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = '" +
                       table.name + "'::regclass AND attname = '" + options.key + "'");
-  table.page_count = ScalarCount(
-      connection, "SELECT pg_relation_size('" + table.name +
-                      "'::regclass) / current_setting('block_size')::bigint");
+  table.page_count =
+      ScalarCount(connection, "SELECT pg_relation_size('" + table.name +
+                                  "'::regclass) / current_setting('block_size')::bigint");
   // The estimate, not a count: counting would warm a cache that is meant to be cold.
-  table.row_count = ScalarCount(
-      connection, "SELECT reltuples::bigint FROM pg_class WHERE oid = '" + table.name +
-                      "'::regclass");
+  table.row_count = ScalarCount(connection, "SELECT reltuples::bigint FROM pg_class WHERE oid = '" +
+                                                table.name + "'::regclass");
   return table;
 }
 
@@ -276,9 +275,9 @@ Ranges ProbedRanges(PGconn* connection, const Table& table, std::int64_t rows_pe
   ranges.open_ended = true;
   ranges.bounds.push_back(ScalarText(connection, select + order + " LIMIT 1"));
   for (;;) {
-    const Result next = Execute(
-        connection, select + " WHERE " + table.key + " >= '" + ranges.bounds.back() + "'" + order +
-                        " OFFSET " + std::to_string(rows_per_range) + " LIMIT 1");
+    const Result next =
+        Execute(connection, select + " WHERE " + table.key + " >= '" + ranges.bounds.back() + "'" +
+                                order + " OFFSET " + std::to_string(rows_per_range) + " LIMIT 1");
     if (PQntuples(next.get()) == 0) return ranges;
     ranges.bounds.emplace_back(PQgetvalue(next.get(), 0, 0));
   }
@@ -303,8 +302,8 @@ std::vector<Batch> OrderBatches(const Options& options, const Table& table,
                                 std::size_t range_count) {
   const std::int64_t passes = options.by_stride() ? options.stride : 1;
   const std::int64_t rows_per_window = options.window_pages * table.rows_per_page();
-  const auto window = static_cast<std::size_t>(std::max<std::int64_t>(
-      1, rows_per_window / (options.rows_per_batch * options.stride)));
+  const auto window = static_cast<std::size_t>(
+      std::max<std::int64_t>(1, rows_per_window / (options.rows_per_batch * options.stride)));
   std::vector<Batch> batches;
   for (std::size_t begin = 0; begin < range_count; begin += window) {
     const std::size_t end = std::min(begin + window, range_count);
@@ -371,9 +370,9 @@ class Worker {
     std::vector<const char*> values = {ranges_.bounds[batch.range].c_str()};
     if (!tail) values.push_back(ranges_.bounds[batch.range + 1].c_str());
     if (options_.by_stride()) values.push_back(residue.c_str());
-    const int sent = PQsendQueryPrepared(connection_.get(), tail ? "tail" : "range",
-                                         static_cast<int>(values.size()), values.data(), nullptr,
-                                         nullptr, 0);
+    const int sent =
+        PQsendQueryPrepared(connection_.get(), tail ? "tail" : "range",
+                            static_cast<int>(values.size()), values.data(), nullptr, nullptr, 0);
     if (sent != 1 || PQpipelineSync(connection_.get()) != 1) {
       throw std::runtime_error(PQerrorMessage(connection_.get()));
     }
@@ -411,9 +410,8 @@ double SecondsSince(Clock::time_point start) {
 
 Outcome RunGiant(PGconn* connection, const Options& options, const Table& table) {
   const auto start = Clock::now();
-  const Result result =
-      Execute(connection, "UPDATE " + table.name + " AS t\nSET " + options.set_clause +
-                              "\nWHERE " + options.where);
+  const Result result = Execute(connection, "UPDATE " + table.name + " AS t\nSET " +
+                                                options.set_clause + "\nWHERE " + options.where);
   Outcome outcome;
   outcome.seconds = SecondsSince(start);
   outcome.tally.rows = std::stoll(PQcmdTuples(result.get()));
@@ -431,9 +429,8 @@ Outcome RunBatches(PGconn* connection, const Options& options, const Table& tabl
   std::atomic<std::size_t> next = 0;
   std::vector<std::future<WorkerTally>> workers;
   for (std::int64_t i = 0; i < options.workers; ++i) {
-    workers.push_back(std::async(std::launch::async, [&] {
-      return Worker(options, table, ranges, batches, next).Run();
-    }));
+    workers.push_back(std::async(
+        std::launch::async, [&] { return Worker(options, table, ranges, batches, next).Run(); }));
   }
   for (auto& worker : workers) {
     const WorkerTally tally = worker.get();
@@ -455,17 +452,14 @@ double Percentile(std::vector<double> values, double share) {
 int Measure(const Options& options) {
   const Connection connection = Connect(options);
   const Table table = Inspect(connection.get(), options);
-  const std::string wal_start =
-      ScalarText(connection.get(), "SELECT pg_current_wal_insert_lsn()");
-  const Outcome outcome = options.mode == "giant"
-                              ? RunGiant(connection.get(), options, table)
-                              : RunBatches(connection.get(), options, table);
+  const std::string wal_start = ScalarText(connection.get(), "SELECT pg_current_wal_insert_lsn()");
+  const Outcome outcome = options.mode == "giant" ? RunGiant(connection.get(), options, table)
+                                                  : RunBatches(connection.get(), options, table);
   const std::int64_t wal_bytes = ScalarCount(
       connection.get(), "SELECT pg_current_wal_insert_lsn() - '" + wal_start + "'::pg_lsn");
   const std::string count = "SELECT count(*) FROM " + table.name + " AS t";
   const std::int64_t expected = ScalarCount(connection.get(), count);
-  const std::int64_t remaining =
-      ScalarCount(connection.get(), count + " WHERE " + options.where);
+  const std::int64_t remaining = ScalarCount(connection.get(), count + " WHERE " + options.where);
   const std::int64_t rows = outcome.tally.rows;
   std::printf(
       R"({"mode": "%s", "rows": %lld, "rows_expected": %lld, "rows_remaining": %lld, )"

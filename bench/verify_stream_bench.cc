@@ -9,14 +9,14 @@
 //
 // Creates the table pawl_bench_orders in the database and leaves it, so that the next call need
 // not.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <libpq-fe.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <future>
@@ -97,7 +97,8 @@ void FillTable(PGconn* connection, std::int64_t rows) {
         quantity int,
         discount int,
         payload jsonb,
-        total_cents bigint))sql", kTable));
+        total_cents bigint))sql",
+                                  kTable));
   Execute(connection, fmt::format(R"sql(
       INSERT INTO {} (customer_id, status, total, currency, note, created_at, updated_at, quantity,
                       discount, payload, total_cents)
@@ -115,7 +116,8 @@ void FillTable(PGconn* connection, std::int64_t rows) {
                                 'address', jsonb_build_object('zip', i % 99999,
                                                               'city', md5((i % 977)::text))),
              i % 1000000
-      FROM generate_series(1, {}) AS i)sql", kTable, rows));
+      FROM generate_series(1, {}) AS i)sql",
+                                  kTable, rows));
   Execute(connection, fmt::format("VACUUM (FREEZE, ANALYZE) {}", kTable));
 }
 
@@ -203,8 +205,12 @@ std::vector<Way> Ways(PGconn* first, PGconn* second, std::int64_t rows) {
       {"  digest, no pipeline", 5, rows, two(DigestInline), {}, {}},
       {"  digest, pipelines of 1 thread", 5, rows, two(DigestPipeline<1>), {}, {}},
       {"  digest, pipelines of 2 threads", 5, rows, two(DigestPipeline<2>), {}, {}},
-      {"2 connections, a side each: discard", 10, 2 * rows,
-       [=] { OnBoth(Discard, first, keyed, second, keyed); }, {}, {}},
+      {"2 connections, a side each: discard",
+       10,
+       2 * rows,
+       [=] { OnBoth(Discard, first, keyed, second, keyed); },
+       {},
+       {}},
       {"  compare, pipelines of 1 thread", 10, 2 * rows, compare(1), {}, {}},
       {"  compare, pipelines of 2 threads", 10, 2 * rows, compare(2), {}, {}},
   };
@@ -248,18 +254,19 @@ void Report(const std::vector<Way>& ways, const Options& options) {
     const double cpu = Median(way.cpu_seconds) / static_cast<double>(way.rows) * 1e6;
     fmt::print("{:<38}{:>10.0f}{:>10.3f}{:>8.3f}{:>16.3f}\n", way.name, rows_per_second, seconds,
                ratio, cpu);
-    json += fmt::format("{}\n    {{\"way\": \"{}\", \"floor\": \"{}\", "
-                        "\"rows_per_second\": {:.0f}, \"seconds\": {:.4f}, \"ratio\": {:.4f}, "
-                        "\"client_cpu_us_per_row\": {:.4f}, "
-                        "\"seconds_per_round\": [{:.4f}]}}",
-                        json.empty() ? "" : ",", Trimmed(way.name), ways[way.floor].name,
-                        rows_per_second, seconds, ratio, cpu, fmt::join(way.seconds, ", "));
+    json += fmt::format(
+        "{}\n    {{\"way\": \"{}\", \"floor\": \"{}\", \"rows_per_second\": {:.0f}, \"seconds\": "
+        "{:.4f}, \"ratio\": {:.4f}, \"client_cpu_us_per_row\": {:.4f}, \"seconds_per_round\": "
+        "[{:.4f}]}}",
+        json.empty() ? "" : ",", Trimmed(way.name), ways[way.floor].name, rows_per_second, seconds,
+        ratio, cpu, fmt::join(way.seconds, ", "));
   }
   if (options.json_file.empty()) return;
   std::ofstream file(options.json_file);
-  file << fmt::format("{{\n  \"bench\": \"verify_stream\", \"rows\": {}, \"rounds\": {},\n"
-                      "  \"ways\": [{}\n  ]\n}}\n",
-                      options.rows, options.rounds, json);
+  file << fmt::format(
+      "{{\n  \"bench\": \"verify_stream\", \"rows\": {}, \"rounds\": {},\n"
+      "  \"ways\": [{}\n  ]\n}}\n",
+      options.rows, options.rounds, json);
   if (!file.flush()) throw std::runtime_error("cannot write " + options.json_file);
 }
 

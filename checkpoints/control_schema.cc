@@ -196,9 +196,10 @@ constexpr const char* (*kUpgrades[])() = {ControlSchemaSql};
 static_assert(std::size(kUpgrades) == kControlSchemaVersion);
 
 [[noreturn]] void FailPrivileges(const std::string& role, const std::string& grants) {
-  db::FailInput(fmt::format("Role {} may not do all that Pawl does in its control schema. As the role "
-                            "that made it: {} Nothing was changed.",
-                            role, grants));
+  db::FailInput(
+      fmt::format("Role {} may not do all that Pawl does in its control schema. As the role that "
+                  "made it: {} Nothing was changed.",
+                  role, grants));
 }
 
 std::string SchemaGrant(const std::string& role) {
@@ -210,25 +211,26 @@ std::string SchemaGrant(const std::string& role) {
 int ControlSchemaVersion(db::Session& session) {
   const auto schema = session.Query(
       "SELECT quote_ident(current_user), has_schema_privilege(n.oid, 'USAGE'), "
-      "coalesce(has_table_privilege(c.oid, 'SELECT'), true), c.oid IS NOT NULL FROM pg_namespace AS n "
-      "LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'version' WHERE n.nspname = "
-      "'pawl'");
+      "coalesce(has_table_privilege(c.oid, 'SELECT'), true), c.oid IS NOT NULL FROM pg_namespace "
+      "AS n LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'version' WHERE "
+      "n.nspname = 'pawl'");
   if (schema.rows.empty()) return 0;
   const db::Row& row = schema.rows[0];
   if (!db::ToBool(row[1])) FailPrivileges(db::ToText(row[0]), SchemaGrant(db::ToText(row[0])));
   if (!db::ToBool(row[3])) return 0;
   if (!db::ToBool(row[2])) {
-    FailPrivileges(db::ToText(row[0]),
-                   fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pawl TO {};",
-                               db::ToText(row[0])));
+    FailPrivileges(
+        db::ToText(row[0]),
+        fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pawl TO {};",
+                    db::ToText(row[0])));
   }
   const auto found = session.Query("SELECT coalesce(max(version), 0) FROM pawl.version");
   const auto version = static_cast<int>(db::ToInt(found.rows[0][0]));
   if (version >= 1 && version <= kControlSchemaVersion) return version;
-  db::FailInput(
-      fmt::format("The control schema pawl.* in this database has version {}, this program reads and "
-                  "writes version {}. Use the pawl that wrote it. Nothing was changed.",
-                  version, kControlSchemaVersion));
+  db::FailInput(fmt::format(
+      "The control schema pawl.* in this database has version {}, this program reads and writes "
+      "version {}. Use the pawl that wrote it. Nothing was changed.",
+      version, kControlSchemaVersion));
 }
 
 void RequireControlPrivileges(db::Session& session, bool makes_tables) {
@@ -245,10 +247,13 @@ SELECT quote_ident(current_user), has_schema_privilege('pawl', 'CREATE'),
   const db::Row& row = found.rows.at(0);
   const std::string& role = db::ToText(row[0]);
   std::string grants;
-  const auto need = [&](const std::string& grant) { grants += (grants.empty() ? "" : " ") + grant; };
+  const auto need = [&](const std::string& grant) {
+    grants += (grants.empty() ? "" : " ") + grant;
+  };
   if (makes_tables && !db::ToBool(row[1])) need(SchemaGrant(role));
   if (!db::ToBool(row[2])) {
-    need(fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pawl TO {};", role));
+    need(fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pawl TO {};",
+                     role));
   }
   if (!db::ToBool(row[3])) {
     need(fmt::format("GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA pawl TO {};", role));
@@ -271,10 +276,11 @@ void EnsureControlSchema(db::Session& session) {
   } catch (const db::Error& error) {
     if (error.sqlstate() != "42501") throw;
     const auto names =
-        session.Query("SELECT quote_ident(current_database()), quote_ident(current_user)").rows.at(0);
+        session.Query("SELECT quote_ident(current_database()), quote_ident(current_user)")
+            .rows.at(0);
     db::FailInput(fmt::format(
-        "The control schema pawl.* does not exist and this role may not create it ({}). Either GRANT "
-        "CREATE ON DATABASE {} TO {}; or let a role that may run `pawl init`, and grant as "
+        "The control schema pawl.* does not exist and this role may not create it ({}). Either "
+        "GRANT CREATE ON DATABASE {} TO {}; or let a role that may run `pawl init`, and grant as "
         "docs/operations.md says. Nothing was changed.",
         error.what(), db::ToText(names[0]), db::ToText(names[1])));
   }

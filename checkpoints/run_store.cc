@@ -17,14 +17,14 @@ namespace {
 using Edge = std::pair<std::string_view, std::string_view>;
 
 constexpr std::array kEdges = {
-    Edge{"running", "paused"},     Edge{"paused", "running"},    Edge{"running", "failed"},
-    Edge{"failed", "running"},     Edge{"running", "verifying"}, Edge{"verifying", "completed"},
-    Edge{"verifying", "failed"},   Edge{"verifying", "paused"},  Edge{"running", "aborted"},
-    Edge{"paused", "aborted"},     Edge{"failed", "aborted"},    Edge{"verifying", "aborted"},
-    Edge{"completed", "reverting"}, Edge{"aborted", "reverting"}, Edge{"paused", "reverting"},
-    Edge{"failed", "reverting"},   Edge{"reverting", "paused"},  Edge{"reverting", "failed"},
-    Edge{"reverting", "reverted"}, Edge{"reverting", "completed"}, Edge{"reverting", "aborted"},
-    Edge{"verifying", "running"},  Edge{"reverted", "reverting"},
+    Edge{"running", "paused"},      Edge{"paused", "running"},      Edge{"running", "failed"},
+    Edge{"failed", "running"},      Edge{"running", "verifying"},   Edge{"verifying", "completed"},
+    Edge{"verifying", "failed"},    Edge{"verifying", "paused"},    Edge{"running", "aborted"},
+    Edge{"paused", "aborted"},      Edge{"failed", "aborted"},      Edge{"verifying", "aborted"},
+    Edge{"completed", "reverting"}, Edge{"aborted", "reverting"},   Edge{"paused", "reverting"},
+    Edge{"failed", "reverting"},    Edge{"reverting", "paused"},    Edge{"reverting", "failed"},
+    Edge{"reverting", "reverted"},  Edge{"reverting", "completed"}, Edge{"reverting", "aborted"},
+    Edge{"verifying", "running"},   Edge{"reverted", "reverting"},
 };
 
 constexpr const char* kColumns =
@@ -41,8 +41,8 @@ RunRow FromRow(const db::Row& row) {
   run.state = db::ToText(row[4]);
   run.reason = db::ToText(row[5]);
   // Whatever stands there: a number of threads that a machine can have.
-  run.workers = static_cast<int>(
-      std::clamp<std::int64_t>(db::ToInt(row[6]), 1, schema::kWorkersMax));
+  run.workers =
+      static_cast<int>(std::clamp<std::int64_t>(db::ToInt(row[6]), 1, schema::kWorkersMax));
   run.pace = std::max<std::int64_t>(0, db::ToInt(row[7]));
   run.revert_options = db::ToText(row[8]);
   run.started_at = db::ToText(row[9]);
@@ -60,9 +60,10 @@ RunRow Known(RunRow run) {
   });
   if (known) return run;
   db::FailInput(fmt::format(
-      "Run {0} ({1}) has the state \"{2}\", which this program does not know. Either a newer pawl wrote "
-      "it, which you should use then, or it was changed by hand: SELECT event FROM pawl.audit WHERE run_id "
-      "= {0} ORDER BY audit_id DESC says what pawl.run.state was. Nothing was changed.",
+      "Run {0} ({1}) has the state \"{2}\", which this program does not know. Either a newer pawl "
+      "wrote it, which you should use then, or it was changed by hand: SELECT event FROM "
+      "pawl.audit WHERE run_id = {0} ORDER BY audit_id DESC says what pawl.run.state was. Nothing "
+      "was changed.",
       run.run, run.migration, run.state));
 }
 
@@ -89,8 +90,8 @@ void StorePlan(db::Session& session, const schema::Plan& plan, const std::string
   // The same decisions give the same hash; then the estimates may be newer, and the content is the
   // same.
   session.Query(
-      "INSERT INTO pawl.plan (plan_hash, migration_hash, version, content) VALUES ($1, $2, $3::integer, "
-      "$4) ON CONFLICT (plan_hash) DO UPDATE SET content = excluded.content",
+      "INSERT INTO pawl.plan (plan_hash, migration_hash, version, content) VALUES ($1, $2, "
+      "$3::integer, $4) ON CONFLICT (plan_hash) DO UPDATE SET content = excluded.content",
       {plan.hash, plan.migration_hash, std::to_string(plan.version), schema::ToJson(plan)});
 }
 
@@ -107,9 +108,9 @@ void RefuseRivals(db::Session& session, const schema::Plan& plan, std::int64_t e
     if (rival.rows.empty()) continue;
     const db::Row& row = rival.rows[0];
     db::FailInput(fmt::format(
-        "Run {0} ({1}) is {2} and works on {3}.{4} as well. Two migrations at one table would undo each "
-        "other's undo. Finish it with `pawl resume {0}` or give it up with `pawl abort {0}`. Nothing was "
-        "changed.",
+        "Run {0} ({1}) is {2} and works on {3}.{4} as well. Two migrations at one table would undo "
+        "each other's undo. Finish it with `pawl resume {0}` or give it up with `pawl abort {0}`. "
+        "Nothing was changed.",
         db::ToText(row[0]), db::ToText(row[1]), db::ToText(row[2]), step.table.schema,
         step.table.name));
   }
@@ -120,11 +121,12 @@ bool IsFinal(const std::string& state) {
 }
 
 RunRow LoadRun(db::Session& session, std::int64_t run) {
-  const auto found = session.Query(
-      fmt::format("SELECT {} FROM pawl.run WHERE run_id = $1::bigint", kColumns),
-      {std::to_string(run)});
+  const auto found =
+      session.Query(fmt::format("SELECT {} FROM pawl.run WHERE run_id = $1::bigint", kColumns),
+                    {std::to_string(run)});
   if (found.rows.empty()) {
-    db::FailInput(fmt::format("There is no run {}. `pawl status` lists the runs of this database.", run));
+    db::FailInput(
+        fmt::format("There is no run {}. `pawl status` lists the runs of this database.", run));
   }
   return Known(FromRow(found.rows[0]));
 }
@@ -159,17 +161,19 @@ CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::
   RefuseRivals(session, plan, 0);
   StorePlan(session, plan, text);
   const auto created = session.Query(
-      fmt::format("INSERT INTO pawl.run (migration, migration_hash, plan_hash, state, workers, pace) "
-                  "VALUES ($1, $2, $3, 'running', $4::integer, $5::bigint) RETURNING {}",
-                  kColumns),
-      {plan.migration, plan.migration_hash, plan.hash, std::to_string(workers), std::to_string(pace)});
+      fmt::format(
+          "INSERT INTO pawl.run (migration, migration_hash, plan_hash, state, workers, pace) "
+          "VALUES ($1, $2, $3, 'running', $4::integer, $5::bigint) RETURNING {}",
+          kColumns),
+      {plan.migration, plan.migration_hash, plan.hash, std::to_string(workers),
+       std::to_string(pace)});
   const RunRow run = FromRow(created.rows[0]);
   for (const schema::Step& step : plan.steps) {
     session.Query(
         "INSERT INTO pawl.step (run_id, step, kind, title, schema_name, table_name) VALUES "
         "($1::bigint, $2::integer, $3, $4, $5, $6)",
-        {std::to_string(run.run), std::to_string(step.number), schema::NameOf(step.kind), step.title,
-         step.table.schema, step.table.name});
+        {std::to_string(run.run), std::to_string(step.number), schema::NameOf(step.kind),
+         step.title, step.table.schema, step.table.name});
   }
   Audit(session, run.run, "running", "plan " + plan.hash);
   transaction.Commit();
@@ -177,43 +181,46 @@ CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::
 }
 
 schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash) {
-  const auto found = session.Query("SELECT version, content FROM pawl.plan WHERE plan_hash = $1",
-                                   {plan_hash});
+  const auto found =
+      session.Query("SELECT version, content FROM pawl.plan WHERE plan_hash = $1", {plan_hash});
   PAWL_CHECK(!found.rows.empty());
   if (db::ToInt(found.rows[0][0]) != schema::kPlanVersion) {
     db::FailInput(fmt::format(
-        "The plan {} was made by another version of pawl (plan format {}, this program reads {}). Use "
-        "that version to finish or abort its run.",
+        "The plan {} was made by another version of pawl (plan format {}, this program reads {}). "
+        "Use that version to finish or abort its run.",
         plan_hash, db::ToText(found.rows[0][0]), schema::kPlanVersion));
   }
   schema::Plan plan = schema::FromJson(db::ToText(found.rows[0][1]));
   if (schema::HashOf(plan) != plan_hash) {
-    throw db::Error(db::Action::kStop,
-                    fmt::format("The stored plan {} is not the one that was made: its content has another "
-                                "hash. It was changed by hand. Give its run up with `pawl abort`, and "
-                                "start anew. Nothing was changed.",
-                                plan_hash));
+    throw db::Error(
+        db::Action::kStop,
+        fmt::format("The stored plan {} is not the one that was made: its content has another "
+                    "hash. It was changed by hand. Give its run up with `pawl abort`, and start "
+                    "anew. Nothing was changed.",
+                    plan_hash));
   }
   return plan;
 }
 
-void MoveRun(db::Session& session, std::int64_t run, const std::string& to, const std::string& reason,
-             const std::string& command, const std::optional<std::string>& revert_options) {
+void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
+             const std::string& reason, const std::string& command,
+             const std::optional<std::string>& revert_options) {
   db::Transaction transaction(session);
-  const auto found = session.Query("SELECT state FROM pawl.run WHERE run_id = $1::bigint FOR UPDATE",
-                                   {std::to_string(run)});
+  const auto found = session.Query(
+      "SELECT state FROM pawl.run WHERE run_id = $1::bigint FOR UPDATE", {std::to_string(run)});
   if (found.rows.empty()) LoadRun(session, run);
   const std::string from = db::ToText(found.rows[0][0]);
   if (from == to && !revert_options) return;
   bool allowed = from == to;
   for (const Edge& edge : kEdges) allowed = allowed || (edge.first == from && edge.second == to);
   if (!allowed) {
-    db::FailInput(fmt::format("Run {} is {}; it cannot become {}. Nothing was changed.", run, from, to));
+    db::FailInput(
+        fmt::format("Run {} is {}; it cannot become {}. Nothing was changed.", run, from, to));
   }
   session.Query(
       "UPDATE pawl.run SET state = $2, reason = $3, revert_options = coalesce($4, revert_options), "
-      "finished_at = CASE WHEN $2 IN ('completed', 'reverted', 'aborted') THEN now() END WHERE run_id = "
-      "$1::bigint",
+      "finished_at = CASE WHEN $2 IN ('completed', 'reverted', 'aborted') THEN now() END WHERE "
+      "run_id = $1::bigint",
       {std::to_string(run), to, reason, revert_options});
   if (!command.empty()) {
     session.Query(
@@ -231,12 +238,13 @@ void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,
   db::Transaction transaction(session);
   const std::string workers_text = std::to_string(workers.value_or(row.workers));
   const std::string pace_text = std::to_string(pace.value_or(row.pace));
-  session.Query("UPDATE pawl.run SET workers = $2::integer, pace = $3::bigint WHERE run_id = $1::bigint",
-                {std::to_string(run), workers_text, pace_text});
+  session.Query(
+      "UPDATE pawl.run SET workers = $2::integer, pace = $3::bigint WHERE run_id = $1::bigint",
+      {std::to_string(run), workers_text, pace_text});
   const std::string argument = fmt::format("workers={} pace={}", workers_text, pace_text);
   session.Query(
-      "INSERT INTO pawl.command (run_id, command, argument, given_from) VALUES ($1::bigint, 'set', $2, "
-      "$3)",
+      "INSERT INTO pawl.command (run_id, command, argument, given_from) VALUES ($1::bigint, 'set', "
+      "$2, $3)",
       {std::to_string(run), argument, HostName()});
   Audit(session, run, "set", argument);
   Notify(session, run);
@@ -246,19 +254,21 @@ void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,
 void AddWorkingTime(db::Session& session, std::int64_t run, std::int64_t working_ms,
                     std::int64_t wal_bytes) {
   session.Query(
-      "UPDATE pawl.run SET working_ms = working_ms + $2::bigint, wal_bytes = wal_bytes + $3::bigint "
-      "WHERE run_id = $1::bigint",
+      "UPDATE pawl.run SET working_ms = working_ms + $2::bigint, wal_bytes = wal_bytes + "
+      "$3::bigint WHERE run_id = $1::bigint",
       {std::to_string(run), std::to_string(working_ms), std::to_string(wal_bytes)});
 }
 
 std::int64_t JoinRun(db::Session& session, std::int64_t run, int backend_pid) {
   const auto joined = session.Query(
-      "INSERT INTO pawl.worker (run_id, host, pid, backend_pid, backend_start) SELECT $1::bigint, $2, "
-      "$3::integer, a.pid, a.backend_start FROM pg_stat_activity AS a WHERE a.pid = $4::integer "
-      "RETURNING worker_id",
+      "INSERT INTO pawl.worker (run_id, host, pid, backend_pid, backend_start) SELECT $1::bigint, "
+      "$2, $3::integer, a.pid, a.backend_start FROM pg_stat_activity AS a WHERE a.pid = "
+      "$4::integer RETURNING worker_id",
       {std::to_string(run), HostName(), std::to_string(getpid()), std::to_string(backend_pid)});
   // No such backend: it was ended between its connect and now.
-  if (joined.rows.empty()) throw db::Error(db::Action::kReconnect, "the listening connection broke");
+  if (joined.rows.empty()) {
+    throw db::Error(db::Action::kReconnect, "the listening connection broke");
+  }
   return db::ToInt(joined.rows[0][0]);
 }
 
@@ -271,7 +281,8 @@ void Heartbeat(db::Session& session, std::int64_t worker, int threads, std::int6
 
 void LeaveRun(db::Session& session, std::int64_t worker) {
   session.Query(
-      "UPDATE pawl.worker SET left_at = clock_timestamp(), threads = 0 WHERE worker_id = $1::bigint",
+      "UPDATE pawl.worker SET left_at = clock_timestamp(), threads = 0 WHERE worker_id = "
+      "$1::bigint",
       {std::to_string(worker)});
 }
 

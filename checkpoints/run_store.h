@@ -57,8 +57,8 @@ struct CreatedRun {
 CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
                      int workers, std::int64_t pace);
 
-// Throws kBadInput when an unfinished run other than `except_run` touches one of the plan's tables: two
-// migrations at one table would undo each other's undo.
+// Throws kBadInput when an unfinished run other than `except_run` touches one of the plan's tables:
+// two migrations at one table would undo each other's undo.
 void RefuseRivals(db::Session& session, const schema::Plan& plan, std::int64_t except_run);
 
 // The newest unfinished or completed run of migration `name`; nullopt where there is none.
@@ -70,8 +70,9 @@ schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash);
 // Moves the run along an allowed edge and says why. `revert_options` is set when it moves to
 // reverting for the first time. Does nothing where the run is in `to` already. Throws kBadInput
 // where the edge does not exist.
-void MoveRun(db::Session& session, std::int64_t run, const std::string& to, const std::string& reason,
-             const std::string& command = {}, const std::optional<std::string>& revert_options = {});
+void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
+             const std::string& reason, const std::string& command = {},
+             const std::optional<std::string>& revert_options = {});
 
 void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,
             std::optional<std::int64_t> pace);

@@ -26,9 +26,10 @@ void SetStepState(db::Session& session, std::int64_t run, int step, const std::s
 
 int LastRound(db::Session& session, std::int64_t run, int step, bool back) {
   // Of an empty table a round has no spans: the step itself knows how far it went.
-  const char* sql = back ? "SELECT coalesce(min(round), 0) FROM pawl.span WHERE run_id = $1::bigint AND "
-                           "step = $2::integer AND round < 0"
-                         : "SELECT round FROM pawl.step WHERE run_id = $1::bigint AND step = $2::integer";
+  const char* sql =
+      back ? "SELECT coalesce(min(round), 0) FROM pawl.span WHERE run_id = $1::bigint AND step = "
+             "$2::integer AND round < 0"
+           : "SELECT round FROM pawl.step WHERE run_id = $1::bigint AND step = $2::integer";
   return static_cast<int>(db::ToInt(session.Query(sql, {Text(run), Text(step)}).rows.at(0)[0]));
 }
 
@@ -43,11 +44,12 @@ std::optional<Round> RoundAtWork(db::Session& session, std::int64_t run, bool ba
 }
 
 std::int64_t RowsChanged(db::Session& session, const Round& round) {
-  return db::ToInt(session
-                       .Query("SELECT coalesce(sum(rows), 0)::bigint FROM pawl.ledger WHERE run_id = "
-                              "$1::bigint AND step = $2::integer AND round = $3::integer",
-                              {Text(round.run), Text(round.step), Text(round.round)})
-                       .rows[0][0]);
+  return db::ToInt(
+      session
+          .Query("SELECT coalesce(sum(rows), 0)::bigint FROM pawl.ledger WHERE run_id = $1::bigint "
+                 "AND step = $2::integer AND round = $3::integer",
+                 {Text(round.run), Text(round.step), Text(round.round)})
+          .rows[0][0]);
 }
 
 std::int64_t RowsQuarantined(db::Session& session, std::int64_t run) {
@@ -57,19 +59,21 @@ std::int64_t RowsQuarantined(db::Session& session, std::int64_t run) {
 }
 
 std::int64_t Conflicts(db::Session& session, std::int64_t run) {
-  return db::ToInt(session
-                       .Query("SELECT count(*) FROM pawl.conflict WHERE run_id = $1::bigint AND NOT forced",
-                              {Text(run)})
-                       .rows[0][0]);
+  return db::ToInt(
+      session
+          .Query("SELECT count(*) FROM pawl.conflict WHERE run_id = $1::bigint AND NOT forced",
+                 {Text(run)})
+          .rows[0][0]);
 }
 
 std::int64_t UndoBytes(db::Session& session, std::int64_t run) {
   return db::ToInt(
       session
-          .Query("SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class AS c JOIN "
-                 "pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = 'pawl' AND c.relkind = "
-                 "'r' AND c.relname LIKE $1",
-                 {fmt::format("undo\\_{}\\_%", run)})
+          .Query(
+              "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class AS c "
+              "JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = 'pawl' AND "
+              "c.relkind = 'r' AND c.relname LIKE $1",
+              {fmt::format("undo\\_{}\\_%", run)})
           .rows[0][0]);
 }
 

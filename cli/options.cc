@@ -10,7 +10,6 @@
 namespace pawl::cli {
 namespace {
 
-
 db::LogLevel LevelOf(const std::string& name) {
   if (name == "debug") return db::LogLevel::kDebug;
   if (name == "warning") return db::LogLevel::kWarning;

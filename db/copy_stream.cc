@@ -98,8 +98,10 @@ CopyReader::CopyReader(pg_conn* connection, const std::string& copy_sql) : conne
   }
   if (status == PGRES_FATAL_ERROR) FailResult(connection, result.get());
   Abandon();
-  FailInput(fmt::format("Cannot read rows with this statement, because it is not a COPY … TO "
-                        "STDOUT (FORMAT binary): {}", copy_sql));
+  FailInput(
+      fmt::format("Cannot read rows with this statement, because it is not a COPY … TO STDOUT "
+                  "(FORMAT binary): {}",
+                  copy_sql));
 }
 
 CopyReader::~CopyReader() {

@@ -80,10 +80,10 @@ class CopyReader {
   void Abandon();
 
   pg_conn* connection_;
-  bool in_progress_ = false;   // The connection still has results of our COPY to give.
+  bool in_progress_ = false;  // The connection still has results of our COPY to give.
   bool header_taken_ = false;
   bool trailer_seen_ = false;
-  std::string unfinished_;     // Bytes behind the last whole row of the block before.
+  std::string unfinished_;  // Bytes behind the last whole row of the block before.
   std::int64_t row_count_ = 0;
   std::int64_t byte_count_ = 0;
 };

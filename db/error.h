@@ -12,14 +12,14 @@
 namespace pawl::db {
 
 enum class Action {
-  kRetryBatch,   // 40001, 40P01, 55P03: the same batch again after a pause.
-  kSplit,        // 57014: the batch took too long; a smaller one.
-  kReconnect,    // 08*, 57P0*, 53300: the connection is gone; what it was doing is in doubt.
-  kBadData,      // 22*, 23*, P0001: a row refuses the change; isolate it.
-  kLostLease,    // The fence did not match: another worker owns the span now, or its end moved.
-  kBadInput,     // The user's words are off; nothing was changed. Exit code 2.
-  kRefused,      // A gate or budget says no. Exit code 4.
-  kStop,         // Everything else: keep all, say why. Exit code 1.
+  kRetryBatch,  // 40001, 40P01, 55P03: the same batch again after a pause.
+  kSplit,       // 57014: the batch took too long; a smaller one.
+  kReconnect,   // 08*, 57P0*, 53300: the connection is gone; what it was doing is in doubt.
+  kBadData,     // 22*, 23*, P0001: a row refuses the change; isolate it.
+  kLostLease,   // The fence did not match: another worker owns the span now, or its end moved.
+  kBadInput,    // The user's words are off; nothing was changed. Exit code 2.
+  kRefused,     // A gate or budget says no. Exit code 4.
+  kStop,        // Everything else: keep all, say why. Exit code 1.
 };
 
 class Error : public std::runtime_error {
@@ -45,9 +45,9 @@ Action ActionFor(std::string_view sqlstate);
 }  // namespace pawl::db
 
 // For programmer errors only, always on: nothing a user, a network or a row can do may trip one.
-#define PAWL_CHECK(condition)                                                              \
-  do {                                                                                     \
-    if (!(condition)) ::pawl::db::FailCheck(#condition, __FILE__, __LINE__);               \
+#define PAWL_CHECK(condition)                                                \
+  do {                                                                       \
+    if (!(condition)) ::pawl::db::FailCheck(#condition, __FILE__, __LINE__); \
   } while (false)
 
 namespace pawl::db {

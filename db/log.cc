@@ -18,10 +18,14 @@ std::shared_ptr<spdlog::logger>& Logger() {
 
 spdlog::level::level_enum ToSpdlog(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -49,8 +53,8 @@ void OpenLog(const std::string& path, LogLevel level) {
     return;
   }
   try {
-    auto logger = path == "-" ? spdlog::stderr_logger_mt("pawl")
-                              : spdlog::basic_logger_mt("pawl", path);
+    auto logger =
+        path == "-" ? spdlog::stderr_logger_mt("pawl") : spdlog::basic_logger_mt("pawl", path);
     logger->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})");
     logger->set_level(ToSpdlog(level));
     logger->flush_on(spdlog::level::info);

@@ -30,8 +30,8 @@ CallError ErrorOf(pg_conn* connection, const PGresult* result, int call) {
   const std::string text =
       result != nullptr ? PQresultErrorMessage(result) : PQerrorMessage(connection);
   // Without a SQLSTATE it is libpq that speaks: the connection broke, or the call was misused.
-  const Action action = state.empty() && PQstatus(connection) == CONNECTION_OK ? Action::kStop
-                                                                               : ActionFor(state);
+  const Action action =
+      state.empty() && PQstatus(connection) == CONNECTION_OK ? Action::kStop : ActionFor(state);
   return CallError(action, CleanMessage(text), state, call);
 }
 
@@ -58,7 +58,8 @@ pg_conn* Connect(const ConnectionString& where, const std::string& role) {
   if (PQstatus(connection) == CONNECTION_OK) return connection;
   const Error error = ConnectError(where, PQerrorMessage(connection));
   PQfinish(connection);
-  // Mid-run, what looks lasting may be a server that comes back: the caller decides how long to wait.
+  // Mid-run, what looks lasting may be a server that comes back: the caller decides how long to
+  // wait.
   throw Error(Action::kReconnect, error.what(), error.sqlstate());
 }
 

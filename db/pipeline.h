@@ -81,7 +81,8 @@ class Listener {
 
   // The socket to wait on for reading.
   int socket();
-  // Returns true if a notification has arrived since the last call. Throws Error when the connection broke.
+  // Returns true if a notification has arrived since the last call. Throws Error when the
+  // connection broke.
   bool Drain();
   // The server's own number of this session: whether it still exists is how others see that this
   // process lives.

@@ -39,15 +39,14 @@ const std::string& ToText(const Value& value) {
 std::string SettingsSql(const SessionSettings& settings) {
   // row_security = off turns rows hidden by a policy into an error: hidden rows would be skipped
   // silently. The idle time-out ends a session whose process froze inside a transaction.
-  // First the time-out: the role's own is running until then. A backslash means what it says, or the
-  // statement of the file would be another one.
+  // First the time-out: the role's own is running until then. A backslash means what it says, or
+  // the statement of the file would be another one.
   std::string sql = fmt::format(
       "SET statement_timeout = {}; SET lock_timeout = {}; SET standard_conforming_strings = on; "
-      "SET client_encoding = 'UTF8'; SET client_min_messages = warning; SET DateStyle = 'ISO, YMD'; "
-      "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; "
-      "SET row_security = off; SET jit = off; "
-      "SET idle_in_transaction_session_timeout = 60000; "
-      "SET default_transaction_isolation = 'read committed'; "
+      "SET client_encoding = 'UTF8'; SET client_min_messages = warning; SET DateStyle = 'ISO, "
+      "YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; "
+      "SET row_security = off; SET jit = off; SET idle_in_transaction_session_timeout = 60000; SET "
+      "default_transaction_isolation = 'read committed'; "
       // Settings of later versions, where there are any: idle is how a paused run looks.
       "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN "
       "('idle_session_timeout', 'transaction_timeout'); "
@@ -87,7 +86,8 @@ auto Translated(Work&& work) -> decltype(work()) {
     throw Error(Action::kReconnect, CleanMessage(error.what()));
   } catch (const pqxx::sql_error& error) {
     const std::string state = StateOf(error);
-    throw Error(state.empty() ? Action::kStop : ActionFor(state), CleanMessage(error.what()), state);
+    throw Error(state.empty() ? Action::kStop : ActionFor(state), CleanMessage(error.what()),
+                state);
   } catch (const pqxx::transaction_rollback& error) {
     // In 6.4 these are no sql_error and carry no SQLSTATE.
     const bool unknown = dynamic_cast<const pqxx::statement_completion_unknown*>(&error) != nullptr;
@@ -136,9 +136,8 @@ Result Copied(const pqxx::result& source) {
 }
 
 bool HasAny(const std::string& message, std::initializer_list<const char*> words) {
-  return std::any_of(words.begin(), words.end(), [&](const char* word) {
-    return message.find(word) != std::string::npos;
-  });
+  return std::any_of(words.begin(), words.end(),
+                     [&](const char* word) { return message.find(word) != std::string::npos; });
 }
 
 }  // namespace
@@ -146,18 +145,21 @@ bool HasAny(const std::string& message, std::initializer_list<const char*> words
 Error ConnectError(const ConnectionString& where, const std::string& message) {
   const std::string reason =
       fmt::format("Cannot connect to {}: {}.", where.Display(), CleanMessage(message));
-  if (HasAny(message, {"too many connections for", "too many clients", "connection slots are reserved",
-                       "no more connections allowed"})) {
+  if (HasAny(message, {"too many connections for", "too many clients",
+                       "connection slots are reserved", "no more connections allowed"})) {
     return Error(Action::kReconnect,
-                 reason + " Every connection that is allowed is taken: end some, or raise CONNECTION "
-                          "LIMIT of the role or database, or max_connections of the server.",
+                 reason +
+                     " Every connection that is allowed is taken: end some, or raise CONNECTION "
+                     "LIMIT of the role or database, or max_connections of the server.",
                  "53300");
   }
   if (HasAny(message, {"permission denied for database"})) {
-    return Error(Action::kBadInput, reason + " GRANT CONNECT on the database to the role.", "42501");
+    return Error(Action::kBadInput, reason + " GRANT CONNECT on the database to the role.",
+                 "42501");
   }
   // What only the user can mend is bad input; anything else (starting, stopping, in the middle of a
-  // crash) may pass. A socket that is missing "does not exist" in no message; a role or database does.
+  // crash) may pass. A socket that is missing "does not exist" in no message; a role or database
+  // does.
   const bool lasting =
       HasAny(message, {"authentication failed", "does not exist", "could not translate host name",
                        "no pg_hba.conf entry", "permission denied", "no password supplied",
@@ -177,12 +179,13 @@ void ApplySettings(const SessionSettings& settings,
     } catch (const Error& error) {
       if (error.action() == Action::kSplit && tries < kTriesMax) continue;
       if (error.sqlstate() != "42501") throw;
-      throw Error(Action::kBadInput,
-                  fmt::format("This role may not set what Pawl needs: {}. Let a superuser take the "
-                              "setting off the role (ALTER ROLE … RESET …), or GRANT SET ON PARAMETER "
-                              "… to it. Nothing was changed.",
-                              error.what()),
-                  error.sqlstate());
+      throw Error(
+          Action::kBadInput,
+          fmt::format("This role may not set what Pawl needs: {}. Let a superuser take the setting "
+                      "off the role (ALTER ROLE … RESET …), or GRANT SET ON PARAMETER … to it. "
+                      "Nothing was changed.",
+                      error.what()),
+          error.sqlstate());
     }
   }
 }

@@ -18,8 +18,8 @@ namespace pawl::db {
 
 // What every connection of a run has in common, so that text forms and name look-ups agree.
 struct SessionSettings {
-  std::string search_path;  // Empty: the role's own.
-  std::string time_zone;    // Empty: the role's own.
+  std::string search_path;                         // Empty: the role's own.
+  std::string time_zone;                           // Empty: the role's own.
   std::chrono::milliseconds statement_timeout{0};  // 0: none. The role's own setting never applies.
   std::chrono::milliseconds lock_timeout{5'000};
   bool quiet_triggers = false;  // session_replication_role = replica.

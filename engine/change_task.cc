@@ -33,10 +33,11 @@ batching::Passes PassesOf(const schema::Backfill& backfill, const ChangeFacts& f
 void CheckShape(const schema::Backfill& backfill, const std::optional<schema::Position>& position) {
   const std::size_t size = IsBlockOrder(backfill) ? 1 : backfill.key.size();
   if (!position || position->size() == size) return;
-  throw db::Error(db::Action::kStop,
-                  fmt::format("The control schema holds the position {}, which is none of {}.{}: it was "
-                              "changed by hand. Put it back, or give the run up with `pawl abort`.",
-                              schema::ToText(*position), backfill.walked.schema, backfill.walked.name));
+  throw db::Error(
+      db::Action::kStop,
+      fmt::format("The control schema holds the position {}, which is none of {}.{}: it was "
+                  "changed by hand. Put it back, or give the run up with `pawl abort`.",
+                  schema::ToText(*position), backfill.walked.schema, backfill.walked.name));
 }
 
 batching::Cursor CursorOf(const schema::Backfill& backfill, const checkpoints::SpanLease& lease) {
@@ -56,8 +57,8 @@ class ChangeTask : public SpanTask {
         facts_(facts),
         pipeline_(pipeline),
         keys_(pipeline, backfill),
-        walker_(keys_, backfill, schema::PositionFrom(lease.end_key),
-                CursorOf(backfill, lease), WindowRows(backfill), PassesOf(backfill, facts)),
+        walker_(keys_, backfill, schema::PositionFrom(lease.end_key), CursorOf(backfill, lease),
+                WindowRows(backfill), PassesOf(backfill, facts)),
         span_(lease.span),
         seq_(lease.seq),
         worker_(worker) {}

@@ -31,9 +31,9 @@ std::string Holders(db::Session& session, const schema::TableName& table) {
       {db::QuoteName(table.schema, table.name)});
   std::string text;
   for (const db::Row& row : found.rows) {
-    text += fmt::format("{}pid {} ({}, {} for {} s: {})", text.empty() ? "" : ", ",
-                        db::ToText(row[0]), db::ToText(row[1]), db::ToText(row[2]),
-                        db::ToText(row[3]), db::ToText(row[4]));
+    text +=
+        fmt::format("{}pid {} ({}, {} for {} s: {})", text.empty() ? "" : ", ", db::ToText(row[0]),
+                    db::ToText(row[1]), db::ToText(row[2]), db::ToText(row[3]), db::ToText(row[4]));
   }
   return text.empty() ? "a session that has ended meanwhile" : text;
 }
@@ -57,9 +57,8 @@ bool RunDdl(db::Session& session, const schema::TableName& table, const std::str
     } catch (const db::Error& error) {
       if (error.action() != db::Action::kRetryBatch) throw;
     }
-    const std::string sentence =
-        fmt::format("waiting for the lock on {}.{}, held by {}", table.schema, table.name,
-                    Holders(session, table));
+    const std::string sentence = fmt::format("waiting for the lock on {}.{}, held by {}",
+                                             table.schema, table.name, Holders(session, table));
     if (std::chrono::steady_clock::now() - began > kTryFor) {
       throw db::Error(
           db::Action::kRefused,

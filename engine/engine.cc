@@ -35,12 +35,13 @@ std::unique_ptr<db::Session> Open(const db::ConnectionString& where, const std::
 std::string GrantFor(db::Session& session, const std::string& denied) {
   const std::string role =
       db::ToText(session.Query("SELECT quote_ident(current_user)").rows.at(0)[0]);
-  const std::pair<std::string, const char*> kKinds[] = {{"for table ", "GRANT SELECT ON"},
-                                                        {"for view ", "GRANT SELECT ON"},
-                                                        {"for schema ", "GRANT USAGE ON SCHEMA"},
-                                                        {"for function ", "GRANT EXECUTE ON FUNCTION"},
-                                                        {"for sequence ", "GRANT USAGE ON SEQUENCE"},
-                                                        {"for type ", "GRANT USAGE ON TYPE"}};
+  const std::pair<std::string, const char*> kKinds[] = {
+      {"for table ", "GRANT SELECT ON"},
+      {"for view ", "GRANT SELECT ON"},
+      {"for schema ", "GRANT USAGE ON SCHEMA"},
+      {"for function ", "GRANT EXECUTE ON FUNCTION"},
+      {"for sequence ", "GRANT USAGE ON SEQUENCE"},
+      {"for type ", "GRANT USAGE ON TYPE"}};
   for (const auto& [kind, grant] : kKinds) {
     const std::size_t at = denied.find(kind);
     if (at == std::string::npos) continue;
@@ -93,7 +94,8 @@ std::unique_ptr<db::Session> OpenControl(const db::ConnectionString& where) {
   return session;
 }
 
-// The plan of a run that this process is about to carry on, after all that may refuse it has been asked.
+// The plan of a run that this process is about to carry on, after all that may refuse it has been
+// asked.
 schema::Plan PlanToCarryOn(const db::ConnectionString& where, db::Session& session,
                            const checkpoints::RunRow& run) {
   RefuseTransactionPooler(where, session);
@@ -105,9 +107,9 @@ schema::Plan PlanToCarryOn(const db::ConnectionString& where, db::Session& sessi
 
 void RefuseOtherFile(const checkpoints::RunRow& run, const std::string& hash) {
   db::FailInput(fmt::format(
-      "Cannot carry on run {0} ({1}, {2}): it was planned from a file with hash {3}, this file has hash "
-      "{4}. Finish it with the old file or `pawl resume {0}`, or give it up with `pawl abort {0}` and "
-      "start anew. Nothing was changed.",
+      "Cannot carry on run {0} ({1}, {2}): it was planned from a file with hash {3}, this file has "
+      "hash {4}. Finish it with the old file or `pawl resume {0}`, or give it up with `pawl abort "
+      "{0}` and start anew. Nothing was changed.",
       run.run, run.migration, run.state, run.migration_hash, hash));
 }
 
@@ -122,15 +124,16 @@ RunResult DoneAlready(db::Session& session, const checkpoints::RunRow& run) {
   result.undo_bytes = checkpoints::UndoBytes(session, run.run);
   result.rows_done = db::ToInt(
       session
-          .Query("SELECT coalesce(sum(rows), 0)::bigint FROM pawl.ledger WHERE run_id = $1::bigint AND "
-                 "kind = 'change'",
+          .Query("SELECT coalesce(sum(rows), 0)::bigint FROM pawl.ledger WHERE run_id = $1::bigint "
+                 "AND kind = 'change'",
                  {std::to_string(run.run)})
           .rows[0][0]);
   result.rows_estimated = result.rows_done;
   return result;
 }
 
-// A damaged plan is what abort is there for: without a sync trigger in place, nothing of it is needed.
+// A damaged plan is what abort is there for: without a sync trigger in place, nothing of it is
+// needed.
 schema::Plan PlanToAbort(db::Session& session, const checkpoints::RunRow& run) {
   try {
     return checkpoints::LoadPlan(session, run.plan_hash);
@@ -187,12 +190,13 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
   }
   if (!run || run->state == "completed") {
     const schema::Plan plan = PlanFor(session, migration);
-    const int workers = settings.workers.value_or(
-        plan.workers > 0 ? static_cast<int>(plan.workers) : kWorkersDefault);
+    const int workers = settings.workers.value_or(plan.workers > 0 ? static_cast<int>(plan.workers)
+                                                                   : kWorkersDefault);
     RequireConnections(session, workers);
     checkpoints::EnsureControlSchema(session);
     checkpoints::RequireControlPrivileges(session, MakesUndoTables(plan));
-    run = checkpoints::CreateRun(session, plan, text, workers, settings.pace.value_or(plan.pace)).run;
+    run =
+        checkpoints::CreateRun(session, plan, text, workers, settings.pace.value_or(plan.pace)).run;
     if (run->migration_hash != migration.hash) RefuseOtherFile(*run, migration.hash);
   } else {
     PlanToCarryOn(where_, session, *run);
@@ -208,7 +212,8 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
   return Carry(where_, run->run, settings, on_progress, pause_requested_);
 }
 
-RunResult Engine::Resume(std::int64_t run, const RunSettings& settings, const OnProgress& on_progress) {
+RunResult Engine::Resume(std::int64_t run, const RunSettings& settings,
+                         const OnProgress& on_progress) {
   auto session = OpenControl(where_);
   const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
   if (checkpoints::IsFinal(row.state)) return DoneAlready(*session, row);
@@ -229,7 +234,8 @@ RunResult Engine::Resume(std::int64_t run, const RunSettings& settings, const On
   return Carry(where_, run, settings, on_progress, pause_requested_);
 }
 
-RunResult Engine::Work(std::int64_t run, const RunSettings& settings, const OnProgress& on_progress) {
+RunResult Engine::Work(std::int64_t run, const RunSettings& settings,
+                       const OnProgress& on_progress) {
   auto session = OpenControl(where_);
   const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
   if (checkpoints::IsFinal(row.state)) return DoneAlready(*session, row);
@@ -247,14 +253,16 @@ RunResult Engine::Revert(std::int64_t run, const RevertSettings& settings,
   const schema::Plan plan = PlanToCarryOn(where_, *session, row);
   RequireConnections(*session, settings.workers.value_or(row.workers));
   if (row.state == "running" || row.state == "verifying") {
-    db::FailInput(fmt::format("Run {0} is {1}. Pause it with `pawl pause {0}` first. Nothing was changed.",
-                              run, row.state));
+    db::FailInput(
+        fmt::format("Run {0} is {1}. Pause it with `pawl pause {0}` first. Nothing was changed.",
+                    run, row.state));
   }
   for (const schema::Step& step : plan.steps) {
     if (step.backfill && step.backfill->undo == schema::UndoKind::kNone) {
-      db::FailInput(fmt::format("Step {} ({}) was run with undo=none; it cannot be taken back. Nothing was "
-                                "changed.",
-                                step.number, step.title));
+      db::FailInput(
+          fmt::format("Step {} ({}) was run with undo=none; it cannot be taken back. Nothing was "
+                      "changed.",
+                      step.number, step.title));
     }
   }
   checkpoints::RefuseRivals(*session, plan, run);
@@ -304,9 +312,10 @@ RevertPreview Engine::PreviewRevert(std::int64_t run, const RevertSettings& sett
         for (const db::Row& conflict : session->Query(query.sql, query.parameters).rows) {
           ++preview.conflicts;
           if (preview.keys.size() < 100) {
-            preview.keys.push_back(fmt::format(
-                "{} ({}): {}", table, schema::Display(schema::PositionFrom(db::ToText(conflict[0]))),
-                db::ToText(conflict[1])));
+            preview.keys.push_back(
+                fmt::format("{} ({}): {}", table,
+                            schema::Display(schema::PositionFrom(db::ToText(conflict[0]))),
+                            db::ToText(conflict[1])));
           }
         }
       }
@@ -315,8 +324,9 @@ RevertPreview Engine::PreviewRevert(std::int64_t run, const RevertSettings& sett
     for (const db::Row& conflict : session->Query(schema::RenderImplicitConflicts(backfill)).rows) {
       ++preview.conflicts;
       if (preview.keys.size() < 100) {
-        preview.keys.push_back(fmt::format("{} ({}): the row holds another value than the migration wrote",
-                                           table, db::ToText(conflict[0])));
+        preview.keys.push_back(
+            fmt::format("{} ({}): the row holds another value than the migration wrote", table,
+                        db::ToText(conflict[0])));
       }
     }
   }
@@ -328,8 +338,9 @@ VerifyReport Engine::Verify(std::int64_t run, bool accept_changed) {
   const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
   const schema::Plan plan = checkpoints::LoadPlan(*session, row.plan_hash);
   if (row.state == "reverted" || row.state == "reverting" || row.state == "running") {
-    db::FailInput(fmt::format("Run {} is {}; only what it has finished can be proved. Nothing was changed.",
-                              run, row.state));
+    db::FailInput(
+        fmt::format("Run {} is {}; only what it has finished can be proved. Nothing was changed.",
+                    run, row.state));
   }
   return VerifyRun(*session, where_, SettingsOf(plan), plan, run, accept_changed,
                    [this] { return pause_requested_.load(); });
@@ -355,9 +366,10 @@ void Engine::Abort(std::int64_t run) {
     RunDdl(
         *session, step.table, step.inverse,
         [&] {
-          session->Query("UPDATE pawl.step SET state = 'reverted' WHERE run_id = $1::bigint AND step = "
-                         "$2::integer",
-                         {std::to_string(run), std::to_string(step.number)});
+          session->Query(
+              "UPDATE pawl.step SET state = 'reverted' WHERE run_id = $1::bigint AND step = "
+              "$2::integer",
+              {std::to_string(run), std::to_string(step.number)});
         },
         [](const std::string&) { return true; });
   }
@@ -367,8 +379,8 @@ void Engine::Set(std::int64_t run, std::optional<int> workers, std::optional<std
   // No workers at all would be a pause that nobody sees as one.
   if ((workers && (*workers < 1 || *workers > schema::kWorkersMax)) || (pace && *pace < 0)) {
     db::FailInput(
-        "workers is a number from 1 to 64 (to stop, pause the run), pace a number of rows a second from 0 "
-        "(unlimited). Nothing was changed.");
+        "workers is a number from 1 to 64 (to stop, pause the run), pace a number of rows a second "
+        "from 0 (unlimited). Nothing was changed.");
   }
   const auto session = OpenControl(where_);
   checkpoints::SetRun(*session, run, workers, pace);

@@ -34,8 +34,8 @@ struct RunSettings {
 struct Progress {
   std::int64_t run = 0;
   std::string migration;
-  std::string state;       // As in pawl.run.state.
-  int step = 0;            // The step at work, from 1; 0: none.
+  std::string state;  // As in pawl.run.state.
+  int step = 0;       // The step at work, from 1; 0: none.
   int steps = 0;
   std::string step_title;
   std::int64_t rows_done = 0;       // Changed, by all processes, whole run.
@@ -45,9 +45,9 @@ struct Progress {
   double eta_seconds_low = -1;      // -1: not known yet.
   double eta_seconds_high = -1;
   int workers = 0;
-  std::int64_t batch_rows = 0;      // Rows of a batch now.
-  double hot_share = -1;            // Of the last window; -1: not measured.
-  std::string note;                 // Why it waits, what it fell back to; a sentence or empty.
+  std::int64_t batch_rows = 0;  // Rows of a batch now.
+  double hot_share = -1;        // Of the last window; -1: not measured.
+  std::string note;             // Why it waits, what it fell back to; a sentence or empty.
   double working_seconds = 0;
   double waiting_seconds = 0;
 };
@@ -57,8 +57,8 @@ using OnProgress = std::function<void(const Progress&)>;
 // What a verification found. `differences` holds at most 100.
 struct VerifyReport {
   bool passed = false;
-  std::int64_t rows_verified = 0;   // Rows that hold what the statement makes of them.
-  std::int64_t rows_counted = 0;    // Rows that the ledger says were changed.
+  std::int64_t rows_verified = 0;  // Rows that hold what the statement makes of them.
+  std::int64_t rows_counted = 0;   // Rows that the ledger says were changed.
   std::int64_t rows_changed_since = 0;
   std::int64_t differences_count = 0;
   struct Difference {
@@ -68,7 +68,7 @@ struct VerifyReport {
     std::string what;  // "holds another value than the expression gives", …
   };
   std::vector<Difference> differences;
-  std::vector<std::string> notes;   // Sentences.
+  std::vector<std::string> notes;  // Sentences.
   double seconds = 0;
 };
 
@@ -76,20 +76,20 @@ struct RunResult {
   std::int64_t run = 0;
   std::string migration;
   std::string state;
-  std::string reason;               // Of failed or paused; a sentence.
+  std::string reason;  // Of failed or paused; a sentence.
   std::int64_t rows_done = 0;
   std::int64_t rows_estimated = 0;
   std::int64_t rows_quarantined = 0;
-  std::int64_t conflicts = 0;       // Revert only.
-  double seconds = 0;               // Of the steps, without verification.
-  std::int64_t wal_bytes = 0;       // Written by the server during the run, others' included.
+  std::int64_t conflicts = 0;  // Revert only.
+  double seconds = 0;          // Of the steps, without verification.
+  std::int64_t wal_bytes = 0;  // Written by the server during the run, others' included.
   std::int64_t undo_bytes = 0;
-  bool already_done = false;        // Nothing was left to do.
+  bool already_done = false;  // Nothing was left to do.
   std::optional<VerifyReport> verification;
 };
 
 struct RunStatus {
-  Progress progress;                // rates and ETA are -1 or 0: status reads the tables only.
+  Progress progress;  // rates and ETA are -1 or 0: status reads the tables only.
   std::string plan_hash;
   std::string reason;
   std::string started_at;
@@ -119,7 +119,7 @@ struct RevertPreview {
   std::int64_t batches = 0;
   std::int64_t rows = 0;
   std::int64_t conflicts = 0;
-  std::vector<std::string> keys;    // Of at most 100 conflicts: "public.orders (17): …".
+  std::vector<std::string> keys;  // Of at most 100 conflicts: "public.orders (17): …".
 };
 
 class Engine {

@@ -10,7 +10,9 @@ namespace {
 // Empty where the message already says it, or there is nothing to say but what went wrong.
 std::string_view AdviceFor(std::string_view sqlstate) {
   if (sqlstate == "53100") return "Make room on the server's disk, then resume.";
-  if (sqlstate == "53200") return "Give the server more memory, or the run fewer workers, then resume.";
+  if (sqlstate == "53200") {
+    return "Give the server more memory, or the run fewer workers, then resume.";
+  }
   if (sqlstate == "42501") return "GRANT it to the role, as docs/operations.md says, then resume.";
   if (sqlstate == "25006") return "Make the server or the role take writes again, then resume.";
   // Undefined or mismatched: schema, table, column, function, operator, type, cast, and a prepared
@@ -33,11 +35,12 @@ std::string WithAdvice(const db::Error& error) {
 }
 
 db::Error NoConnection(const db::Error& error) {
-  return {db::Action::kStop,
-          fmt::format("{} Or give the run fewer --workers. What is done is kept: the same command, or "
-                      "`pawl resume`, carries on.",
-                      error.what()),
-          error.sqlstate()};
+  return {
+      db::Action::kStop,
+      fmt::format("{} Or give the run fewer --workers. What is done is kept: the same command, or "
+                  "`pawl resume`, carries on.",
+                  error.what()),
+      error.sqlstate()};
 }
 
 }  // namespace pawl::engine

@@ -1,5 +1,5 @@
-// What a run that has failed says for its reason: the server's words, and what the reader can do where
-// those words alone do not say it.
+// What a run that has failed says for its reason: the server's words, and what the reader can do
+// where those words alone do not say it.
 //
 // Thread safety: all functions.
 #pragma once

@@ -1,7 +1,7 @@
 #include "engine/guard.h"
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 #include "db/error.h"
 #include "db/quote.h"
@@ -48,19 +48,21 @@ bool ScansWholeTable(const std::string& explain_json, const std::string& name,
 void CheckPlan(db::Pipeline& pipeline, const schema::Backfill& backfill, const db::Call& call) {
   const db::Result explained =
       pipeline.Run({{"EXPLAIN (FORMAT JSON) " + call.sql, call.parameters}})[0];
-  if (!ScansWholeTable(db::ToText(explained.rows.at(0).at(0)), backfill.walked.name, backfill.alias)) {
+  if (!ScansWholeTable(db::ToText(explained.rows.at(0).at(0)), backfill.walked.name,
+                       backfill.alias)) {
     return;
   }
   throw db::Error(
       db::Action::kStop,
-      fmt::format("PostgreSQL would scan all of {}.{} for every batch. Check that the index {} exists "
-                  "and is valid, run ANALYZE on the table, and resume.",
-                  backfill.walked.schema, backfill.walked.name, backfill.key_index));
+      fmt::format(
+          "PostgreSQL would scan all of {}.{} for every batch. Check that the index {} exists and "
+          "is valid, run ANALYZE on the table, and resume.",
+          backfill.walked.schema, backfill.walked.name, backfill.key_index));
 }
 
 db::Call SameTableCall(const schema::Backfill& backfill) {
-  // The cast of words to a number is how plain SQL raises an error; the counts keep the planner from doing
-  // it in advance.
+  // The cast of words to a number is how plain SQL raises an error; the counts keep the planner
+  // from doing it in advance.
   static const std::string sql = fmt::format(
       R"sql(SELECT CASE WHEN tables = 0 THEN ('{} ' || tables)::integer
             WHEN indexes = 0 THEN ('{} ' || indexes)::integer ELSE 1 END
@@ -69,9 +71,11 @@ db::Call SameTableCall(const schema::Backfill& backfill) {
                  SELECT FROM pg_index WHERE indexrelid = to_regclass($3)::oid AND indisvalid)) AS indexes
           FROM (SELECT) AS one) AS facts)sql",
       kReplaced, kIndexGone);
-  const bool by_key = backfill.order == schema::Order::kKey || backfill.order == schema::Order::kKeyStrides;
+  const bool by_key =
+      backfill.order == schema::Order::kKey || backfill.order == schema::Order::kKeyStrides;
   return {sql,
-          {db::QuoteName(backfill.walked.schema, backfill.walked.name), std::to_string(backfill.walked_oid),
+          {db::QuoteName(backfill.walked.schema, backfill.walked.name),
+           std::to_string(backfill.walked_oid),
            by_key && !backfill.key_index.empty()
                ? db::QuoteName(backfill.walked.schema, backfill.key_index)
                : std::string()}};

@@ -1,8 +1,8 @@
-// What must hold before a command writes anything: the server takes writes, is the one the run began on,
-// there is no transaction pooler in between, and the role may do what the plan needs.
+// What must hold before a command writes anything: the server takes writes, is the one the run
+// began on, there is no transaction pooler in between, and the role may do what the plan needs.
 //
-// Not for what a migration means: schema/ refuses that. Every function throws db::Error kBadInput with a
-// sentence that ends with what to do, and has then changed nothing.
+// Not for what a migration means: schema/ refuses that. Every function throws db::Error kBadInput
+// with a sentence that ends with what to do, and has then changed nothing.
 //
 // Thread safety: all functions, each with a session of its own.
 #pragma once
@@ -15,12 +15,12 @@ namespace pawl::engine {
 // Refuses a replica, and a role or database whose transactions are read-only.
 void RequireWritable(db::Session& session);
 
-// Refuses a pooler in transaction mode: settings, prepared statements and locks of a session would be
-// lost there without an error. `session` must be fresh.
+// Refuses a pooler in transaction mode: settings, prepared statements and locks of a session would
+// be lost there without an error. `session` must be fresh.
 void RefuseTransactionPooler(const db::ConnectionString& where, db::Session& session);
 
-// Refuses a server that is not the one `plan` was made for: a restored copy, for example. Does nothing
-// where either side may not be asked for its identity.
+// Refuses a server that is not the one `plan` was made for: a restored copy, for example. Does
+// nothing where either side may not be asked for its identity.
 void RequireSameServer(const db::ConnectionString& where, db::Session& session,
                        const schema::Plan& plan);
 

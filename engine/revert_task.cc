@@ -35,14 +35,20 @@ class RevertTask : public SpanTask {
   RevertTask(const schema::Backfill& backfill, const checkpoints::Round& round,
              schema::OnConflict on_conflict, db::Pipeline& pipeline,
              const checkpoints::SpanLease& lease, std::int64_t worker)
-      : backfill_(backfill), round_(round), on_conflict_(on_conflict), pipeline_(pipeline),
-        span_(lease.span), own_seq_(lease.seq), worker_(worker) {
+      : backfill_(backfill),
+        round_(round),
+        on_conflict_(on_conflict),
+        pipeline_(pipeline),
+        span_(lease.span),
+        own_seq_(lease.seq),
+        worker_(worker) {
     const schema::Position cursor = schema::PositionFrom(lease.cursor);
     if (cursor.size() != 2 || schema::PositionFrom(lease.end_key).size() != 2) {
-      throw db::Error(db::Action::kStop,
-                      fmt::format("The control schema holds the position {}, which is no place in the "
-                                  "ledger: it was changed by hand. Put it back.",
-                                  lease.cursor));
+      throw db::Error(
+          db::Action::kStop,
+          fmt::format("The control schema holds the position {}, which is no place in the ledger: "
+                      "it was changed by hand. Put it back.",
+                      lease.cursor));
     }
     forward_span_ = cursor.at(0);
     seq_ = cursor.at(1);
@@ -53,16 +59,16 @@ class RevertTask : public SpanTask {
     if (ahead_.size() < 2 && !exhausted_) ReadAhead();
     if (ahead_.empty()) return std::nullopt;
     const LedgerBatch& batch = ahead_.front();
-    const schema::LedgerFacts facts{round_.run, round_.step, round_.round, span_,
-                                    own_seq_ + 1, worker_};
+    const schema::LedgerFacts facts{round_.run, round_.step,  round_.round,
+                                    span_,      own_seq_ + 1, worker_};
     schema::Rendered revert =
         schema::RenderRevert(backfill_, batch.slice, batch.batch, facts, on_conflict_);
     return Around({std::move(revert.sql), std::move(revert.parameters)});
   }
 
   Batch Skip() override {
-    const schema::LedgerFacts facts{round_.run, round_.step, round_.round, span_,
-                                    own_seq_ + 1, worker_};
+    const schema::LedgerFacts facts{round_.run, round_.step,  round_.round,
+                                    span_,      own_seq_ + 1, worker_};
     const schema::Rendered skip = schema::RenderSkip(backfill_, ahead_.front().slice, facts);
     return Around({skip.sql, skip.parameters});
   }
@@ -93,8 +99,7 @@ class RevertTask : public SpanTask {
   std::string NextSeq() const { return ahead_.size() > 1 ? std::to_string(ahead_[1].seq) : stop_; }
 
   void ReadAhead() {
-    const std::string below =
-        ahead_.empty() ? seq_ : std::to_string(ahead_.back().seq - 1);
+    const std::string below = ahead_.empty() ? seq_ : std::to_string(ahead_.back().seq - 1);
     const db::Result found = pipeline_.Run({{
         R"sql(SELECT l.batch_id, l.seq, l.rows, l.range_lo, l.range_hi, l.residue_lo, l.residue_hi
   FROM pawl.ledger AS l

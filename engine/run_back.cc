@@ -31,7 +31,8 @@ void RunProcess::GoBack() {
                        settings.batches.empty() ? "" : "some batches were taken back");
 }
 
-RunProcess::Verdict RunProcess::RevertStep(const schema::Step& step, const RevertSettings& settings) {
+RunProcess::Verdict RunProcess::RevertStep(const schema::Step& step,
+                                           const RevertSettings& settings) {
   progress_.step = step.number;
   progress_.step_title = "take back: " + step.title;
   if (!step.backfill) {
@@ -49,7 +50,8 @@ RunProcess::Verdict RunProcess::RevertStep(const schema::Step& step, const Rever
   return verdict;
 }
 
-RunProcess::Verdict RunProcess::RevertByLedger(const schema::Step& step, const RevertSettings& settings) {
+RunProcess::Verdict RunProcess::RevertByLedger(const schema::Step& step,
+                                               const RevertSettings& settings) {
   if (step.backfill->undo == schema::UndoKind::kNone) {
     throw db::Error(db::Action::kStop,
                     fmt::format("Step {} ({}) was run with undo=none; it cannot be taken back.",
@@ -61,8 +63,8 @@ RunProcess::Verdict RunProcess::RevertByLedger(const schema::Step& step, const R
                           checkpoints::LastRound(*session_, run_id_, step.number, true)};
     if (at.round > -1000 || checkpoints::UnfinishedSpans(*session_, at) == 0) {
       at.round = std::min(at.round, -999) - 1;
-      checkpoints::CreateSpans(*session_, at,
-                               CutRevertSpans(*session_, {run_id_, step.number, 0}, settings.batches));
+      checkpoints::CreateSpans(
+          *session_, at, CutRevertSpans(*session_, {run_id_, step.number, 0}, settings.batches));
     }
     return WorkOn(step, at);
   }
@@ -79,12 +81,14 @@ RunProcess::Verdict RunProcess::RevertByLedger(const schema::Step& step, const R
 
 // Implicit undo: the columns were empty before. Walks the table as forward and empties what still
 // holds what the expression gives.
-RunProcess::Verdict RunProcess::RevertByWalking(const schema::Step& step, const RevertSettings& settings) {
+RunProcess::Verdict RunProcess::RevertByWalking(const schema::Step& step,
+                                                const RevertSettings& settings) {
   if (!settings.batches.empty()) {
-    throw db::Error(db::Action::kBadInput,
-                    fmt::format("Step {} keeps no record of each row: its column was created empty by this "
-                                "migration. It can be taken back whole, without --batch.",
-                                step.number));
+    throw db::Error(
+        db::Action::kBadInput,
+        fmt::format("Step {} keeps no record of each row: its column was created empty by this "
+                    "migration. It can be taken back whole, without --batch.",
+                    step.number));
   }
   for (int round = 1;; ++round) {
     const checkpoints::Round at{run_id_, step.number, -round};
@@ -113,14 +117,16 @@ void RunProcess::ListImplicitConflicts(const schema::Step& step) {
   }
   const std::string table = db::QuoteName(backfill.walked.schema, backfill.walked.name);
   // A count can use several cores; an INSERT … SELECT cannot, and there is mostly nothing to list.
-  const auto count = session_->Query(fmt::format("SELECT count(*) FROM ONLY {} WHERE {}", table, held));
+  const auto count =
+      session_->Query(fmt::format("SELECT count(*) FROM ONLY {} WHERE {}", table, held));
   if (db::ToInt(count.rows[0][0]) == 0) return;
   session_->Query(
-      fmt::format("INSERT INTO pawl.conflict (run_id, step, batch_id, key, reason) SELECT $1::bigint, "
-                  "$2::integer, 0, array_to_json({})::text, 'the row holds another value than the "
-                  "migration wrote' FROM ONLY {} WHERE ({}) AND NOT EXISTS (SELECT FROM pawl.conflict AS c "
-                  "WHERE c.run_id = $1::bigint AND c.step = $2::integer)",
-                  key, table, held),
+      fmt::format(
+          "INSERT INTO pawl.conflict (run_id, step, batch_id, key, reason) SELECT $1::bigint, "
+          "$2::integer, 0, array_to_json({})::text, 'the row holds another value than the "
+          "migration wrote' FROM ONLY {} WHERE ({}) AND NOT EXISTS (SELECT FROM pawl.conflict AS c "
+          "WHERE c.run_id = $1::bigint AND c.step = $2::integer)",
+          key, table, held),
       {std::to_string(run_id_), std::to_string(step.number)});
 }
 

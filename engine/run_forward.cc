@@ -26,7 +26,8 @@ constexpr int kSweepsMax = 3;
 
 void RunProcess::GoForward() {
   for (const schema::Step& step : plan_.steps) {
-    if (step.kind == schema::StepKind::kSyncOff) continue;  // After the proof: it watches until then.
+    if (step.kind == schema::StepKind::kSyncOff)
+      continue;  // After the proof: it watches until then.
     if (StepState(step) == "done") continue;
     if (RunStep(step) == Verdict::kInterrupted) return;
   }
@@ -34,9 +35,9 @@ void RunProcess::GoForward() {
   run_ = checkpoints::LoadRun(*session_, run_id_);
   if (settings_.verify && VerifyAll() == Verdict::kInterrupted) return;
   if (verification_ && !verification_->passed) {
-    checkpoints::MoveRun(*session_, run_id_, "failed",
-                         fmt::format("Verification found {} difference(s).",
-                                     verification_->differences_count));
+    checkpoints::MoveRun(
+        *session_, run_id_, "failed",
+        fmt::format("Verification found {} difference(s).", verification_->differences_count));
     return;
   }
   for (const schema::Step& step : plan_.steps) {
@@ -58,8 +59,7 @@ RunProcess::Verdict RunProcess::RunSimpleStep(const schema::Step& step, const st
                                               const std::string& new_state) {
   PAWL_FAULT("before_ddl");
   const bool done = RunDdl(
-      *session_, step.table, sql.empty() ? "SELECT 1" : sql,
-      [&] { SetStepState(step, new_state); },
+      *session_, step.table, sql.empty() ? "SELECT 1" : sql, [&] { SetStepState(step, new_state); },
       [&](const std::string& sentence) {
         progress_.note = sentence;
         return Tick(nullptr);
@@ -94,7 +94,8 @@ bool RunProcess::IsLastRound(const schema::Step& step, int round) {
 RunProcess::Verdict RunProcess::RunRound(const schema::Step& step, int round) {
   const schema::Backfill& backfill = *step.backfill;
   const checkpoints::Round at{run_id_, step.number, round};
-  if (const std::string undo = schema::RenderUndoTable(backfill, run_id_, step.number); !undo.empty()) {
+  if (const std::string undo = schema::RenderUndoTable(backfill, run_id_, step.number);
+      !undo.empty()) {
     const auto there = session_->Query("SELECT to_regclass($1) IS NOT NULL",
                                        {schema::UndoTable(run_id_, step.number)});
     if (!db::ToBool(there.rows[0][0])) session_->Execute(undo);
@@ -115,8 +116,8 @@ RunProcess::Verdict RunProcess::VerifyAll() {
   std::jthread check([&] {
     try {
       db::Session session(where_, "verify", Settings());
-      verification_ = VerifyRun(session, where_, Settings(), plan_, run_id_, true,
-                                [&] { return stop.load(); });
+      verification_ =
+          VerifyRun(session, where_, Settings(), plan_, run_id_, true, [&] { return stop.load(); });
     } catch (const db::Error& error) {
       failure = error;
     } catch (const std::exception& error) {

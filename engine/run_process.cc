@@ -65,7 +65,8 @@ RunResult RunProcess::Execute() {
       // The server is gone or restarting: everything committed is kept, and the spans' cursors say
       // where to go on.
       if (steady_clock::now() > until || pause_requested_) throw;
-      if (error.sqlstate() == "53300" && worker_ == 0) throw NoConnection(error);  // It never had one.
+      if (error.sqlstate() == "53300" && worker_ == 0)
+        throw NoConnection(error);  // It never had one.
       progress_.note = fmt::format("connection lost, trying again: {}", error.what());
       if (on_progress_) on_progress_(progress_);
       coordinator_ = false;
@@ -79,7 +80,8 @@ void RunProcess::Connect() {
   session_ = std::make_unique<db::Session>(where_, "run");
   run_ = checkpoints::LoadRun(*session_, run_id_);
   plan_ = checkpoints::LoadPlan(*session_, run_.plan_hash);
-  RequireSameServer(where_, *session_, plan_);  // Also after a reconnect: the address may lead elsewhere now.
+  RequireSameServer(where_, *session_,
+                    plan_);  // Also after a reconnect: the address may lead elsewhere now.
   session_->Execute(db::SettingsSql(Settings()));
   events_ = std::make_unique<EventLoop>(where_);
   worker_ = checkpoints::JoinRun(*session_, run_id_, events_->backend_pid());
@@ -157,8 +159,7 @@ std::unique_ptr<TaskSource> RunProcess::TasksFor(const schema::Step& step,
   const auto policy =
       static_cast<schema::OnConflict>(RevertSettingsFrom(run_.revert_options).on_conflict);
   if (step.backfill->undo == schema::UndoKind::kImplicit) {
-    return std::make_unique<ChangeSource>(
-        schema::ImplicitRevert(*step.backfill, policy), facts);
+    return std::make_unique<ChangeSource>(schema::ImplicitRevert(*step.backfill, policy), facts);
   }
   return std::make_unique<RevertSource>(*step.backfill, round, policy);
 }
@@ -182,7 +183,9 @@ WorkOrder RunProcess::OrderFor(const schema::Backfill& backfill, const checkpoin
   order.settings.statement_timeout = std::chrono::seconds(checkpoints::kBatchTimeoutSeconds);
   order.settings.lock_timeout = std::chrono::seconds(2);
   order.settings.quiet_triggers = backfill.quiet_triggers;
-  if (backfill.batch_time_ms > 0) order.limits.duration_target = milliseconds(backfill.batch_time_ms);
+  if (backfill.batch_time_ms > 0) {
+    order.limits.duration_target = milliseconds(backfill.batch_time_ms);
+  }
   if (backfill.batch_rows > 0) {
     order.limits.rows_initial = backfill.batch_rows;
     order.limits.rows_max = backfill.batch_rows;
@@ -211,7 +214,9 @@ RunProcess::Verdict RunProcess::WorkOn(const schema::Step& step, const checkpoin
   pool.Join();
   Absorb(pool);
   if (const auto failure = pool.failure()) throw *failure;
-  if (interrupted || checkpoints::UnfinishedSpans(*session_, round) > 0) return Verdict::kInterrupted;
+  if (interrupted || checkpoints::UnfinishedSpans(*session_, round) > 0) {
+    return Verdict::kInterrupted;
+  }
   return Verdict::kDone;
 }
 
@@ -247,7 +252,9 @@ void RunProcess::Steer(WorkerPool* pool) {
   pace_.SetRowsPerSecond(static_cast<double>(run_.pace) / static_cast<double>(others_ + 1));
   // A number given to this process holds until `pawl set` says otherwise.
   if (!settings_.workers || run_.workers != *settings_.workers) {
-    if (run_.workers != workers_set_ && (!settings_.workers || coordinator_)) workers_set_ = run_.workers;
+    if (run_.workers != workers_set_ && (!settings_.workers || coordinator_)) {
+      workers_set_ = run_.workers;
+    }
   }
   if (pool != nullptr && pool->size() != workers_set_) pool->Resize(workers_set_);
 }
@@ -272,8 +279,8 @@ void RunProcess::CountRows() {
   const std::string run = std::to_string(run_id_);
   const bool back = !run_.revert_options.empty();
   const auto ledger = session_->Query(
-      "SELECT coalesce(sum(rows), 0)::bigint, coalesce(max(batch_id), 0) FROM pawl.ledger WHERE run_id = "
-      "$1::bigint AND kind = $2",
+      "SELECT coalesce(sum(rows), 0)::bigint, coalesce(max(batch_id), 0) FROM pawl.ledger WHERE "
+      "run_id = $1::bigint AND kind = $2",
       {run, back ? "revert" : "change"});
   progress_.rows_done = db::ToInt(ledger.rows[0][0]);
   counted_to_ = db::ToInt(ledger.rows[0][1]);
@@ -287,11 +294,12 @@ void RunProcess::CountRows() {
     if (step.backfill) all_rows += std::max<std::int64_t>(1, step.backfill->rows_in_table);
   }
   const auto visited = static_cast<double>(db::ToInt(spans.rows[0][0]));
-  progress_.fraction = std::min(1.0, visited / static_cast<double>(std::max<std::int64_t>(1, all_rows)));
+  progress_.fraction =
+      std::min(1.0, visited / static_cast<double>(std::max<std::int64_t>(1, all_rows)));
   // A long run has a long ledger: at most a fiftieth of the time goes into adding it up.
   const auto counted = steady_clock::now();
-  count_again_at_ = counted + std::max<steady_clock::duration>(std::chrono::seconds(1),
-                                                               50 * (counted - began));
+  count_again_at_ =
+      counted + std::max<steady_clock::duration>(std::chrono::seconds(1), 50 * (counted - began));
 }
 
 void RunProcess::Tell() {
@@ -317,7 +325,8 @@ void RunProcess::SetStepState(const schema::Step& step, const std::string& state
 void RunProcess::AddTime() {
   const auto now = steady_clock::now();
   const auto wal = session_->Query(
-      "SELECT pg_current_wal_insert_lsn(), (pg_current_wal_insert_lsn() - $1::pg_lsn)::bigint", {wal_from_});
+      "SELECT pg_current_wal_insert_lsn(), (pg_current_wal_insert_lsn() - $1::pg_lsn)::bigint",
+      {wal_from_});
   const std::int64_t spent = std::chrono::duration_cast<milliseconds>(now - time_from_).count();
   spent_ms_ += spent;
   spent_wal_bytes_ += db::ToInt(wal.rows[0][1]);

@@ -2,9 +2,10 @@
 // advisory lock is the coordinator and alone moves it from step to step. The others lend their
 // workers to the step under way, and one of them becomes coordinator when the lock falls free.
 //
-//   coordinator: for each step  ddl -> done                       every process: work on the spans of the
-//                               backfill: cut spans, work, sweep -> done           running backfill
-//                then           verify -> sync off -> completed
+//   coordinator:   for each step  ddl -> done
+//                                 backfill: cut spans, work, sweep -> done
+//                  then           verify -> sync off -> completed
+//   every process: work on the spans of the running backfill
 //
 // Three chapters: run_process.cc (the loop, workers, progress), run_forward.cc, run_back.cc.
 //
@@ -52,7 +53,8 @@ class RunProcess {
 
   void GoForward();
   Verdict RunStep(const schema::Step& step);
-  Verdict RunSimpleStep(const schema::Step& step, const std::string& sql, const std::string& new_state);
+  Verdict RunSimpleStep(const schema::Step& step, const std::string& sql,
+                        const std::string& new_state);
   Verdict RunBackfill(const schema::Step& step);
   Verdict RunRound(const schema::Step& step, int round);
   bool IsLastRound(const schema::Step& step, int round);

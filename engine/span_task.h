@@ -18,7 +18,7 @@ struct Batch {
   // The first one returns: batch id, rows changed, duration in microseconds.
   std::vector<db::Call> calls;
   std::string new_cursor;
-  bool done = false;            // Nothing of the span is left behind new_cursor.
+  bool done = false;  // Nothing of the span is left behind new_cursor.
   std::int64_t rows_visited = 0;
   bool repeatable_read = false;
 };

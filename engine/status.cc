@@ -3,8 +3,8 @@
 
 #include <array>
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 #include "checkpoints/control_schema.h"
 #include "checkpoints/run_store.h"
@@ -22,9 +22,9 @@ void ReadSteps(db::Session& session, const checkpoints::RunRow& run, const schem
   progress.steps = static_cast<int>(plan.steps.size());
   std::int64_t all_rows = 0;
   std::int64_t rows_visited = 0;
-  const auto states = session.Query(
-      "SELECT step, state FROM pawl.step WHERE run_id = $1::bigint ORDER BY step",
-      {std::to_string(run.run)});
+  const auto states =
+      session.Query("SELECT step, state FROM pawl.step WHERE run_id = $1::bigint ORDER BY step",
+                    {std::to_string(run.run)});
   for (const schema::Step& step : plan.steps) {
     std::string state;
     for (const db::Row& row : states.rows) {

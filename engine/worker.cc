@@ -86,7 +86,8 @@ void Worker::Run() {
   while (may_work_()) {
     try {
       if (!pipeline_) Connect();
-      if (lease_) {  // Left by a broken connection: whether its last batch has committed, the cursor says.
+      // Left by a broken connection: whether its last batch has committed, the cursor says.
+      if (lease_) {
         Hold(checkpoints::ReclaimSpan(*pipeline_, *lease_, order_.worker));
         if (lease_) WorkSpan();
         continue;
@@ -120,11 +121,11 @@ bool Worker::WorkOneSpan() {
     return true;
   }
   if (order_.tasks->Split(*pipeline_)) return true;
-  const db::Result left = pipeline_->Run({{
-      "SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round = "
-      "$3::integer AND NOT done",
-      {std::to_string(order_.round.run), std::to_string(order_.round.step),
-       std::to_string(order_.round.round)}}})[0];
+  const db::Result left = pipeline_->Run(
+      {{"SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round "
+        "= $3::integer AND NOT done",
+        {std::to_string(order_.round.run), std::to_string(order_.round.step),
+         std::to_string(order_.round.round)}}})[0];
   if (db::ToInt(left.rows[0][0]) == 0) return false;
   // The others are at the last spans; one of them may still die and leave its span to us.
   std::this_thread::sleep_for(milliseconds(50));
@@ -217,35 +218,38 @@ void Worker::Settle(const db::Error& error, const Batch&) {
   if (message.find(schema::kDisagree) != std::string::npos) {
     throw db::Error(
         db::Action::kStop,
-        fmt::format("A batch of {} matched other rows than it changed (up to key {}). Either FROM joins "
-                    "a row several times, or a trigger suppresses changes. Nothing of the batch was kept. "
-                    "Make FROM match each row once, or use undo=none.",
-                    order_.table, task_->KeyText()));
+        fmt::format(
+            "A batch of {} matched other rows than it changed (up to key {}). Either FROM joins a "
+            "row several times, or a trigger suppresses changes. Nothing of the batch was kept. "
+            "Make FROM match each row once, or use undo=none.",
+            order_.table, task_->KeyText()));
   }
   if (message.find(kIndexGone) != std::string::npos) {
     throw db::Error(
         db::Action::kStop,
-        fmt::format("The index by whose key {} is walked is gone or invalid, and PostgreSQL would scan all of "
-                    "the table for every batch. Make the index again under the name that it had ({}), and "
-                    "resume.",
-                    order_.table, order_.key_index));
+        fmt::format(
+            "The index by whose key {} is walked is gone or invalid, and PostgreSQL would scan all "
+            "of the table for every batch. Make the index again under the name that it had ({}), "
+            "and resume.",
+            order_.table, order_.key_index));
   }
   if (message.find(kReplaced) != std::string::npos) {
     throw db::Error(
         db::Action::kStop,
-        fmt::format("Another table has taken the name {} since the run was planned. No row of it was "
-                    "changed. Give the planned table its name again and resume, or give the run up and plan "
-                    "anew.",
-                    order_.table));
+        fmt::format(
+            "Another table has taken the name {} since the run was planned. No row of it was "
+            "changed. Give the planned table its name again and resume, or give the run up and "
+            "plan anew.",
+            order_.table));
   }
   if (message.find(schema::kConflict) != std::string::npos) {
-    throw db::Error(db::Action::kRefused,
-                    fmt::format("The application has changed rows of {} since the run changed them; "
-                                "the revert stopped at {}. See them with `pawl revert {} "
-                                "--validate-only`, then choose --on-conflict skip (leave them alone) or "
-                                "force (overwrite them).",
-                                order_.table, task_->Place(), order_.round.run),
-                    kConflictState);
+    throw db::Error(
+        db::Action::kRefused,
+        fmt::format("The application has changed rows of {} since the run changed them; the revert "
+                    "stopped at {}. See them with `pawl revert {} --validate-only`, then choose "
+                    "--on-conflict skip (leave them alone) or force (overwrite them).",
+                    order_.table, task_->Place(), order_.round.run),
+        kConflictState);
   }
   switch (error.action()) {
     case db::Action::kRetryBatch:
@@ -253,11 +257,11 @@ void Worker::Settle(const db::Error& error, const Batch&) {
       return;
     case db::Action::kSplit:
       if (sizer_.Halve()) return;
-      throw db::Error(db::Action::kStop,
-                      fmt::format("A single row of {} (key {}) takes longer than {} s to change: {}. "
-                                  "Everything before it is kept.",
-                                  order_.table, task_->KeyText(), checkpoints::kBatchTimeoutSeconds,
-                                  message));
+      throw db::Error(
+          db::Action::kStop,
+          fmt::format("A single row of {} (key {}) takes longer than {} s to change: {}. "
+                      "Everything before it is kept.",
+                      order_.table, task_->KeyText(), checkpoints::kBatchTimeoutSeconds, message));
     case db::Action::kBadData:
       if (sizer_.Narrow()) return;
       SetAside(error);
@@ -269,11 +273,12 @@ void Worker::Settle(const db::Error& error, const Batch&) {
 
 void Worker::RetryLater(const db::Error& error) {
   if (++retries_ > kRetriesMax) {
-    throw db::Error(db::Action::kStop,
-                    fmt::format("A batch of {} (up to {}) collided with other sessions {} times: {}. "
-                                "Look for long transactions on these rows, then resume.",
-                                order_.table, task_->Place(), retries_, error.what()),
-                    error.sqlstate());
+    throw db::Error(
+        db::Action::kStop,
+        fmt::format("A batch of {} (up to {}) collided with other sessions {} times: {}. Look for "
+                    "long transactions on these rows, then resume.",
+                    order_.table, task_->Place(), retries_, error.what()),
+        error.sqlstate());
   }
   if (retries_ % kRetriesBeforeHalving == 0) sizer_.Halve();
   SleepWithJitter(std::min(milliseconds(1'000), milliseconds(2) * (1 << std::min(retries_, 9))));
@@ -317,12 +322,13 @@ SELECT $1::bigint, $2::integer, $3::bigint, $4, $5,
     // Cut anew, the row comes here again.
     if (refused.action() == db::Action::kRetryBatch) return RetryLater(refused);
     if (std::string(refused.what()).find("pawl: quarantine full") == std::string::npos) throw;
-    throw db::Error(db::Action::kStop,
-                    fmt::format("{} refuses the change: {}. All other rows before it are done and kept. "
-                                "Mend the row and resume, or allow rows to be set aside with "
-                                "`-- pawl: quarantine=N` (it is {}).",
-                                name, error.what(), order_.quarantine_max),
-                    error.sqlstate());
+    throw db::Error(
+        db::Action::kStop,
+        fmt::format("{} refuses the change: {}. All other rows before it are done and kept. Mend "
+                    "the row and resume, or allow rows to be set aside with `-- pawl: "
+                    "quarantine=N` (it is {}).",
+                    name, error.what(), order_.quarantine_max),
+        error.sqlstate());
   }
   db::Log(db::LogLevel::kWarning, "row set aside", {{"key", key}, {"error", error.what()}});
   task_->Committed({results[2]});

@@ -1,9 +1,9 @@
 // One worker thread: leases a span, works through it batch by batch, gives it back.
 //
-//   lease a span ──> next batch ──> [fence · change · ledger · COMMIT] ──> next batch … ──> another span
+//   lease a span ──> next batch ──> [fence · change · ledger · COMMIT] ──> next batch … ──> next span
 //                      ^                        |
 //                      |   retry, split, narrow |   lost lease: drop the span
-//                      +------------------------+   connection gone: lease it again, read the cursor
+//                      +------------------------+   connection gone: lease anew, read the cursor
 //
 // Failures are sorted by db::Action; what none of these settles ends the pool.
 #pragma once
@@ -50,8 +50,8 @@ struct WorkOrder {
   std::int64_t row_bytes = 0;
   std::int64_t quarantine_max = 0;
   bool nested_loops_only = false;  // The statement has no join of its own: see render_update.cc.
-  std::string table;      // For messages: "public.orders".
-  std::string key_index;  // For messages.
+  std::string table;               // For messages: "public.orders".
+  std::string key_index;           // For messages.
   std::string system_identifier;
   TaskSource* tasks = nullptr;
   Pace* pace = nullptr;

@@ -51,11 +51,8 @@ void CollectRelations(const AstValue& tree, std::set<std::string> with_names,
 }
 
 bool IsClockFunction(const AstObject& func_call) {
-  static const std::set<std::string> kNames = {"now",
-                                               "clock_timestamp",
-                                               "statement_timestamp",
-                                               "transaction_timestamp",
-                                               "timeofday"};
+  static const std::set<std::string> kNames = {"now", "clock_timestamp", "statement_timestamp",
+                                               "transaction_timestamp", "timeofday"};
   const FunctionCall call = FunctionOf(func_call);
   return (call.schema.empty() || call.schema == "pg_catalog") && kNames.contains(call.name);
 }

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 #include "schema/near_name.h"
 
@@ -81,8 +81,7 @@ std::vector<std::string> TextList(const db::Value& json_array) {
 }
 
 void ReadColumns(Session& session, TableShape& table) {
-  const Result result = session.Query(
-      fmt::format(R"(
+  const Result result = session.Query(fmt::format(R"(
 SELECT a.attname, a.attnotnull, a.attgenerated <> '', a.attidentity = 'a',
        pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),{}
   FROM pg_catalog.pg_attribute AS a
@@ -90,8 +89,8 @@ SELECT a.attname, a.attnotnull, a.attgenerated <> '', a.attidentity = 'a',
  {}
  WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attnum)",
-                  kTypeColumns, kTypeFacts),
-      {std::to_string(table.oid)});
+                                                  kTypeColumns, kTypeFacts),
+                                      {std::to_string(table.oid)});
   for (const Row& row : result.rows) {
     TableColumn column;
     column.column.name = ToText(row[0]);
@@ -215,8 +214,8 @@ SELECT c.conname, c.conrelid::pg_catalog.regclass::text,
  ORDER BY c.conname)",
       {std::to_string(table.oid)});
   for (const Row& row : result.rows) {
-    table.references.push_back({ToText(row[0]), ToText(row[1]), TextList(row[2]),
-                                ToText(row[3])[0], ToText(row[4])[0], ToBool(row[5])});
+    table.references.push_back({ToText(row[0]), ToText(row[1]), TextList(row[2]), ToText(row[3])[0],
+                                ToText(row[4])[0], ToBool(row[5])});
   }
 }
 
@@ -232,10 +231,9 @@ SELECT DISTINCT pubname FROM pg_catalog.pg_publication_tables
 }  // namespace
 
 const TableColumn* TableShape::Find(const std::string& column_name) const {
-  const auto found =
-      std::find_if(columns.begin(), columns.end(), [&](const TableColumn& candidate) {
-        return candidate.column.name == column_name;
-      });
+  const auto found = std::find_if(
+      columns.begin(), columns.end(),
+      [&](const TableColumn& candidate) { return candidate.column.name == column_name; });
   return found == columns.end() ? nullptr : &*found;
 }
 
@@ -370,8 +368,7 @@ SELECT{}, start.type <> base.type
   FillType(row, 0, column);
   // pg_typeof() knows no modifiers, so a type that has some stays as written.
   const bool is_domain = ToBool(row[4]);
-  const bool has_modifier =
-      type.find('(') != std::string::npos || type.starts_with("interval");
+  const bool has_modifier = type.find('(') != std::string::npos || type.starts_with("interval");
   if (!is_domain && has_modifier) column.type = type;
   return column;
 }

@@ -19,8 +19,8 @@ struct TableColumn {
   Column column;
   bool is_generated = false;
   bool is_identity_always = false;
-  bool may_update = true;   // The role may assign it.
-  bool is_created = false;  // By an earlier statement of the same file; not in the database yet.
+  bool may_update = true;      // The role may assign it.
+  bool is_created = false;     // By an earlier statement of the same file; not in the database yet.
   bool created_empty = false;  // And without a default: NULL in every row.
 };
 
@@ -48,7 +48,7 @@ struct UserTrigger {
 // A foreign key of another table that refers to this one.
 struct Reference {
   std::string name;
-  std::string from_table;  // Qualified and quoted where needed.
+  std::string from_table;            // Qualified and quoted where needed.
   std::vector<std::string> columns;  // Of this table.
   char on_update = 'a';              // a: no action, r: restrict, c: cascade, n: null, d: default.
   char on_delete = 'a';
@@ -63,19 +63,19 @@ struct TableShape {
   bool is_system = false;
   bool is_partition = false;
   std::vector<TableColumn> columns;
-  std::vector<KeyIndex> keys;  // Best first.
+  std::vector<KeyIndex> keys;                // Best first.
   std::vector<std::string> indexed_columns;  // In any index that stops a HOT update.
   std::int64_t index_count = 0;
   std::int64_t pages = 0;
-  double rows_in_statistics = -1;   // pg_class.reltuples; -1 where never counted.
+  double rows_in_statistics = -1;  // pg_class.reltuples; -1 where never counted.
   std::int64_t pages_in_statistics = 0;
-  bool is_cached = false;           // Fits into shared_buffers.
+  bool is_cached = false;             // Fits into shared_buffers.
   std::vector<UserTrigger> triggers;  // Enabled, not internal.
   std::vector<char> rules;            // Of commands: '2' UPDATE, '3' INSERT, '4' DELETE.
   std::vector<Reference> references;
   std::vector<std::string> publications;
   bool has_replica_identity = true;
-  bool row_security = false;          // Active for this role.
+  bool row_security = false;  // Active for this role.
   bool may_select = false;
   bool may_update = false;
   bool may_insert = false;

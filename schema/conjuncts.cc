@@ -52,11 +52,11 @@ bool CutAtAnds(const std::string& text, std::vector<std::string>& pieces) {
 // Known to give the same result for the same arguments, whatever the session's settings.
 bool IsKnownImmutable(const FunctionCall& call) {
   static const std::set<std::string> kNames = {
-      "abs",   "btrim",  "ceil",     "ceiling",   "char_length", "floor",     "left",
-      "length", "lower", "lpad",     "ltrim",     "md5",         "mod",       "octet_length",
-      "power", "repeat", "replace",  "reverse",   "right",       "round",     "rpad",
-      "rtrim", "sign",   "split_part", "sqrt",    "strpos",      "substr",    "substring",
-      "trunc", "upper"};
+      "abs",   "btrim",        "ceil",   "ceiling",   "char_length", "floor",
+      "left",  "length",       "lower",  "lpad",      "ltrim",       "md5",
+      "mod",   "octet_length", "power",  "repeat",    "replace",     "reverse",
+      "right", "round",        "rpad",   "rtrim",     "sign",        "split_part",
+      "sqrt",  "strpos",       "substr", "substring", "trunc",       "upper"};
   return (call.schema.empty() || call.schema == "pg_catalog") && kNames.contains(call.name);
 }
 
@@ -129,8 +129,8 @@ bool IsNullLiteral(const AstValue& expression) {
 // be a number ('1', '01'), and some words are other spellings of a value ('t', 'yes', 'inf').
 std::string DistinctWord(const std::string& text) {
   static const std::set<std::string> kValues = {
-      "t", "tr", "tru", "true", "y",   "ye",   "yes",  "on",  "f",        "fa",  "fal",
-      "fals", "false", "n", "no", "of", "off", "inf", "infinity", "nan", "epoch", "allballs"};
+      "t",    "tr",    "tru", "true", "y",  "ye",  "yes", "on",       "f",   "fa",    "fal",
+      "fals", "false", "n",   "no",   "of", "off", "inf", "infinity", "nan", "epoch", "allballs"};
   std::string word;
   if (text.size() > kNameBytesMax) return {};
   for (const char c : text) {
@@ -215,8 +215,7 @@ std::optional<AstValue> SettledValue(const std::string& column, const ConjunctCo
 
 bool IsAssignedNotNull(const std::string& column, const ConjunctContext& context) {
   const auto is_it = [&](const Assignment& assignment) { return assignment.column == column; };
-  const auto first =
-      std::find_if(context.assignments.begin(), context.assignments.end(), is_it);
+  const auto first = std::find_if(context.assignments.begin(), context.assignments.end(), is_it);
   if (first == context.assignments.end() || !first->expression) return false;
   const std::optional<AstValue> value = ParseExpression(*first->expression);
   return value && !IsNullLiteral(*value);
@@ -282,9 +281,8 @@ std::vector<Conjunct> SplitIntoConjuncts(const std::string& where_clause,
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     const std::optional<AstValue> tree = ParseExpression(pieces[i]);
     if (!tree || WithoutLocations(*tree) != wanted[i]) return {};
-    conjuncts.push_back(
-        {pieces[i], ColumnsRead(*tree, context.alias), IsSelfExcluding(*tree, context),
-         NullColumn(*tree, context)});
+    conjuncts.push_back({pieces[i], ColumnsRead(*tree, context.alias),
+                         IsSelfExcluding(*tree, context), NullColumn(*tree, context)});
   }
   return conjuncts;
 }

@@ -46,8 +46,8 @@ TableName NameInList(const AstArray& names) {
 // True where the value is the same for every row and can be stored once in the catalogue.
 bool IsConstant(const AstValue& expression) {
   static const std::set<std::string_view> kNodes = {
-      "A_Const", "TypeCast", "A_ArrayExpr", "A_Expr", "CollateClause", "RowExpr", "TypeName",
-      "String",  "Integer",  "CoalesceExpr", "CaseExpr", "CaseWhen", "BoolExpr", "NullTest"};
+      "A_Const", "TypeCast", "A_ArrayExpr",  "A_Expr",   "CollateClause", "RowExpr",  "TypeName",
+      "String",  "Integer",  "CoalesceExpr", "CaseExpr", "CaseWhen",      "BoolExpr", "NullTest"};
   bool constant = !ReadsClock(expression);
   Walk(expression, [&](std::string_view name, const AstObject&) {
     const bool is_node = !name.empty() && name[0] >= 'A' && name[0] <= 'Z';
@@ -68,14 +68,16 @@ bool IsNull(const AstValue& expression) {
 // What a constraint on a new column would do to a live table; empty where it does no harm.
 std::string HarmOf(const std::string& constraint_type) {
   static const std::map<std::string, std::string> kHarms = {
-      {"CONSTR_IDENTITY", "GENERATED AS IDENTITY would rewrite the whole table under a lock that "
-                          "stops all reads and writes"},
-      {"CONSTR_GENERATED", "GENERATED ALWAYS AS would rewrite the whole table under a lock that "
-                           "stops all reads and writes"},
-      {"CONSTR_CHECK", "CHECK would scan the whole table under a lock that stops all reads and "
-                       "writes"},
-      {"CONSTR_PRIMARY", "PRIMARY KEY would build an index under a lock that stops all reads and "
-                         "writes"},
+      {"CONSTR_IDENTITY",
+       "GENERATED AS IDENTITY would rewrite the whole table under a lock that stops all reads and "
+       "writes"},
+      {"CONSTR_GENERATED",
+       "GENERATED ALWAYS AS would rewrite the whole table under a lock that stops all reads and "
+       "writes"},
+      {"CONSTR_CHECK",
+       "CHECK would scan the whole table under a lock that stops all reads and writes"},
+      {"CONSTR_PRIMARY",
+       "PRIMARY KEY would build an index under a lock that stops all reads and writes"},
       {"CONSTR_UNIQUE", "UNIQUE would build an index under a lock that stops all reads and writes"},
       {"CONSTR_FOREIGN", "REFERENCES would lock both tables and check every row"},
   };
@@ -116,8 +118,8 @@ void CheckColumn(const AstObject& column, Statement& statement) {
   const ColumnConstraints constraints = ConstraintsOf(column);
   if (type != nullptr && IsSerial(*type)) {
     RefuseColumn(statement,
-                 statement.type + " would rewrite the whole table under a lock that stops all "
-                                  "reads and writes",
+                 statement.type +
+                     " would rewrite the whole table under a lock that stops all reads and writes",
                  "Add a plain integer column, fill it with an UPDATE, and give it a sequence.");
   } else if (statement.type.empty()) {
     RefuseColumn(statement, "its type cannot be read", "Write the type with plain modifiers.");
@@ -159,17 +161,20 @@ void TakeApartAddColumn(const AstObject& table, const AstObject& command, Statem
 
 std::string RemedyForAlter(const std::string& subtype) {
   static const std::map<std::string, std::string> kRemedies = {
-      {"AT_AlterColumnType", "ALTER COLUMN … TYPE would rewrite the whole table under a lock that "
-                             "stops all reads and writes. Add a column of the new type and fill it "
-                             "with an UPDATE; the change in place comes with a later version."},
-      {"AT_SetNotNull", "SET NOT NULL would scan the whole table under a lock that stops all reads "
-                        "and writes. Add CHECK (… IS NOT NULL) NOT VALID and validate it outside "
-                        "of Pawl; the online form comes with a later version."},
-      {"AT_DropColumn", "DROP COLUMN cannot be taken back. Run it with psql when nothing reads the "
-                        "column any more."},
-      {"AT_AddConstraint", "ADD CONSTRAINT would scan the table or build an index under a lock. "
-                           "Add it NOT VALID and validate it outside of Pawl; the online form "
-                           "comes with a later version."},
+      {"AT_AlterColumnType",
+       "ALTER COLUMN … TYPE would rewrite the whole table under a lock that stops all reads and "
+       "writes. Add a column of the new type and fill it with an UPDATE; the change in place comes "
+       "with a later version."},
+      {"AT_SetNotNull",
+       "SET NOT NULL would scan the whole table under a lock that stops all reads and writes. Add "
+       "CHECK (… IS NOT NULL) NOT VALID and validate it outside of Pawl; the online form comes "
+       "with a later version."},
+      {"AT_DropColumn",
+       "DROP COLUMN cannot be taken back. Run it with psql when nothing reads the column any "
+       "more."},
+      {"AT_AddConstraint",
+       "ADD CONSTRAINT would scan the table or build an index under a lock. Add it NOT VALID and "
+       "validate it outside of Pawl; the online form comes with a later version."},
   };
   const auto found = kRemedies.find(subtype);
   if (found != kRemedies.end()) return found->second;
@@ -179,15 +184,16 @@ std::string RemedyForAlter(const std::string& subtype) {
 
 void TakeApartAlterTable(const Place& place, const AstObject& body, Statement& statement) {
   if (TextMember(body, "objtype") != "OBJECT_TABLE") {
-    return Refuse(statement, "ALTER of anything but a table is not known to this version. Run it "
-                             "outside of Pawl.");
+    return Refuse(statement,
+                  "ALTER of anything but a table is not known to this version. Run it outside of "
+                  "Pawl.");
   }
   FillTarget(place, *ObjectMember(body, "relation"), statement);
   const AstArray& commands = ArrayMember(body, "cmds");
   if (commands.size() != 1) {
-    return Refuse(statement, "ALTER TABLE with several changes at once holds its lock for all of "
-                             "them and cannot be taken back one by one. Write one ALTER TABLE for "
-                             "each.");
+    return Refuse(statement,
+                  "ALTER TABLE with several changes at once holds its lock for all of them and "
+                  "cannot be taken back one by one. Write one ALTER TABLE for each.");
   }
   const AstObject& command = *NodeOf(commands[0], "AlterTableCmd");
   const std::string subtype = TextMember(command, "subtype");
@@ -207,18 +213,21 @@ void TakeApartCreateTable(const Place& place, const AstObject& body, Statement& 
   statement.if_not_exists = FlagMember(body, "if_not_exists");
   statement.inverse = "DROP TABLE IF EXISTS " + QuotedTarget(statement);
   if (Member(body, "partbound") != nullptr) {
-    Refuse(statement, "CREATE TABLE … PARTITION OF locks the partitioned table. Create a plain "
-                      "table and attach it outside of Pawl.");
+    Refuse(statement,
+           "CREATE TABLE … PARTITION OF locks the partitioned table. Create a plain table and "
+           "attach it outside of Pawl.");
   } else if (Member(body, "inhRelations") != nullptr) {
-    Refuse(statement, "CREATE TABLE … INHERITS ties the table to another and locks that one. "
-                      "Create a plain table.");
+    Refuse(statement,
+           "CREATE TABLE … INHERITS ties the table to another and locks that one. Create a plain "
+           "table.");
   }
   if (Member(body, "ofTypename") != nullptr) {
     Refuse(statement, "CREATE TABLE OF a type is not known to this version. Name the columns.");
   }
   if (IsTemporary(relation)) {
-    Refuse(statement, "A temporary table is seen by one connection only, and Pawl works over many. "
-                      "Create a plain table.");
+    Refuse(statement,
+           "A temporary table is seen by one connection only, and Pawl works over many. Create a "
+           "plain table.");
   }
 }
 
@@ -228,8 +237,9 @@ void TakeApartCreateSchema(const AstObject& body, Statement& statement) {
   // Without a name it is that of a role, which the text may not tell (AUTHORIZATION CURRENT_USER).
   if (!name.empty()) statement.inverse = "DROP SCHEMA IF EXISTS " + db::QuoteName(name);
   if (Member(body, "schemaElts") != nullptr) {
-    Refuse(statement, "CREATE SCHEMA with elements is several statements in one. Write each of "
-                      "them on its own.");
+    Refuse(statement,
+           "CREATE SCHEMA with elements is several statements in one. Write each of them on its "
+           "own.");
   }
 }
 
@@ -240,8 +250,9 @@ void TakeApartCreateSequence(const Place& place, const AstObject& body, Statemen
   statement.if_not_exists = FlagMember(body, "if_not_exists");
   statement.inverse = "DROP SEQUENCE IF EXISTS " + QuotedTarget(statement);
   if (IsTemporary(sequence)) {
-    Refuse(statement, "A temporary sequence is seen by one connection only, and Pawl works over "
-                      "many. Create a plain one.");
+    Refuse(statement,
+           "A temporary sequence is seen by one connection only, and Pawl works over many. Create "
+           "a plain one.");
   }
 }
 
@@ -257,8 +268,8 @@ std::string StatementWords(const std::string& sql) {
   if (text.size() == 0) return "This statement";
   std::string words = text[0].word;
   std::size_t next = 1;
-  for (; next < text.size() && (text[next].word == "OR" || text[next].word == "REPLACE" ||
-                                text[next].word == "UNIQUE");
+  for (; next < text.size() &&
+         (text[next].word == "OR" || text[next].word == "REPLACE" || text[next].word == "UNIQUE");
        ++next) {
     words += " " + text[next].word;
   }
@@ -274,42 +285,53 @@ struct KindRefusal {
 KindRefusal RefusalOfKind(std::string_view type) {
   static const std::map<std::string_view, KindRefusal> kRefusals = {
       {"TransactionStmt",
-       {"transaction", "has no place here: every batch and every other statement is a transaction "
-                       "of its own. Remove it."}},
+       {"transaction",
+        "has no place here: every batch and every other statement is a transaction of its own. "
+        "Remove it."}},
       {"SelectStmt",
-       {"select", "changes nothing, and its result would have no reader. Remove it, or write "
-                  "INSERT … SELECT."}},
+       {"select",
+        "changes nothing, and its result would have no reader. Remove it, or write INSERT … "
+        "SELECT."}},
       {"IndexStmt",
-       {"ddl", "is not known to this version, and without CONCURRENTLY it stops all writes while "
-               "the index is built. Run CREATE INDEX CONCURRENTLY outside of Pawl."}},
+       {"ddl",
+        "is not known to this version, and without CONCURRENTLY it stops all writes while the "
+        "index is built. Run CREATE INDEX CONCURRENTLY outside of Pawl."}},
       {"DropStmt",
        {"ddl", "cannot be taken back. Run it with psql when nothing uses the object any more."}},
       {"TruncateStmt",
-       {"ddl", "throws all rows away at once and cannot be taken back. Write DELETE, which runs in "
-               "batches, or run it with psql."}},
+       {"ddl",
+        "throws all rows away at once and cannot be taken back. Write DELETE, which runs in "
+        "batches, or run it with psql."}},
       {"CreateTableAsStmt",
-       {"ddl", "fills the table in one long statement. Write CREATE TABLE and INSERT … SELECT, "
-               "which runs in batches."}},
+       {"ddl",
+        "fills the table in one long statement. Write CREATE TABLE and INSERT … SELECT, which runs "
+        "in batches."}},
       {"VacuumStmt", {"ddl", "is no part of a migration: Pawl vacuums on the way. Remove it."}},
       {"VariableSetStmt",
-       {"ddl", "would hold for one of many connections only. Set it for the role or the database, "
-               "or in the connection string."}},
+       {"ddl",
+        "would hold for one of many connections only. Set it for the role or the database, or in "
+        "the connection string."}},
       {"DoStmt",
-       {"ddl", "runs code that cannot be cut into batches. Write what it does as UPDATE, DELETE or "
-               "INSERT … SELECT."}},
-      {"CopyStmt", {"ddl", "reads or writes a file, which no batch can. Load it with psql into a "
-                           "table, and write INSERT … SELECT from it."}},
+       {"ddl",
+        "runs code that cannot be cut into batches. Write what it does as UPDATE, DELETE or INSERT "
+        "… SELECT."}},
+      {"CopyStmt",
+       {"ddl",
+        "reads or writes a file, which no batch can. Load it with psql into a table, and write "
+        "INSERT … SELECT from it."}},
       {"MergeStmt",
-       {"ddl", "cannot be cut into batches. Write it as an UPDATE, a DELETE and an INSERT … "
-               "SELECT."}},
+       {"ddl",
+        "cannot be cut into batches. Write it as an UPDATE, a DELETE and an INSERT … SELECT."}},
       {"RenameStmt",
-       {"ddl", "changes a name under the running application. Run it outside of Pawl, when nothing "
-               "uses the old name."}},
+       {"ddl",
+        "changes a name under the running application. Run it outside of Pawl, when nothing uses "
+        "the old name."}},
   };
   const auto found = kRefusals.find(type);
   if (found != kRefusals.end()) return found->second;
-  return {"ddl", "is not known to this version: it may lock a table for long, and Pawl could not "
-                 "take it back. Run it outside of Pawl."};
+  return {"ddl",
+          "is not known to this version: it may lock a table for long, and Pawl could not take it "
+          "back. Run it outside of Pawl."};
 }
 
 void RefuseKind(std::string_view type, Statement& statement) {

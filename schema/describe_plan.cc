@@ -61,9 +61,10 @@ std::string OrderText(const Backfill& backfill) {
 void DescribeBackfill(const Step& step, std::string& text) {
   const Backfill& backfill = *step.backfill;
   const Estimate& estimate = step.estimate;
-  AddLine(text, "rows", fmt::format("about {} of {}, in about {} {}", Count(estimate.rows),
-                                    Count(backfill.rows_in_table), Count(estimate.batches),
-                                    estimate.batches == 1 ? "batch" : "batches"));
+  AddLine(text, "rows",
+          fmt::format("about {} of {}, in about {} {}", Count(estimate.rows),
+                      Count(backfill.rows_in_table), Count(estimate.batches),
+                      estimate.batches == 1 ? "batch" : "batches"));
   AddLine(text, "order", OrderText(backfill));
   AddLine(text, "why", step.why);
   AddLine(text, "lock", step.lock);

@@ -36,12 +36,36 @@ class RefusalList {
 const AstArray& SelectItems(const AstObject& select) { return ArrayMember(select, "targetList"); }
 
 bool IsAggregateName(const FunctionCall& call) {
-  static const std::set<std::string> kNames = {
-      "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "corr", "count",
-      "every", "json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg", "max", "min", "mode",
-      "percentile_cont", "percentile_disc", "range_agg", "range_intersect_agg", "stddev",
-      "stddev_pop", "stddev_samp", "string_agg", "sum", "var_pop", "var_samp", "variance",
-      "xmlagg"};
+  static const std::set<std::string> kNames = {"array_agg",
+                                               "avg",
+                                               "bit_and",
+                                               "bit_or",
+                                               "bit_xor",
+                                               "bool_and",
+                                               "bool_or",
+                                               "corr",
+                                               "count",
+                                               "every",
+                                               "json_agg",
+                                               "json_object_agg",
+                                               "jsonb_agg",
+                                               "jsonb_object_agg",
+                                               "max",
+                                               "min",
+                                               "mode",
+                                               "percentile_cont",
+                                               "percentile_disc",
+                                               "range_agg",
+                                               "range_intersect_agg",
+                                               "stddev",
+                                               "stddev_pop",
+                                               "stddev_samp",
+                                               "string_agg",
+                                               "sum",
+                                               "var_pop",
+                                               "var_samp",
+                                               "variance",
+                                               "xmlagg"};
   return (call.schema.empty() || call.schema == "pg_catalog") && kNames.contains(call.name);
 }
 
@@ -96,8 +120,8 @@ void CheckReferences(const AstValue& tree, const Walked& walked, RefusalList& re
                                walked.table.name, walked.alias, parts.back()));
     }
     const bool is_star = parts.back() == "*" && count == 2 && parts[0] == walked.alias;
-    const bool is_row = count == 1 && parts[0] == walked.alias &&
-                        !walked.known_columns.contains(walked.alias);
+    const bool is_row =
+        count == 1 && parts[0] == walked.alias && !walked.known_columns.contains(walked.alias);
     if (is_star || is_row) {
       refusals.Add("whole_row",
                    fmt::format("\"{0}\" stands for the whole row, so it cannot be told which "
@@ -144,12 +168,12 @@ void CheckSelfJoin(const AstValue& read, const Statement& statement, RefusalList
 }
 
 void CheckUpdateOrDelete(const AstObject& body, const Statement& statement,
-                             std::string_view from_member, RefusalList& refusals) {
+                         std::string_view from_member, RefusalList& refusals) {
   CheckWith(body, refusals);
   CheckReturning(body, refusals);
   AstArray read;
-  for (const std::string_view name : {std::string_view("targetList"), from_member,
-                                      std::string_view("whereClause")}) {
+  for (const std::string_view name :
+       {std::string_view("targetList"), from_member, std::string_view("whereClause")}) {
     if (const AstValue* member = Member(body, name)) read.push_back(*member);
   }
   const AstValue tree(std::move(read));

@@ -45,11 +45,10 @@ Clauses CutUpdate(const Place& place, const AstObject& body, const std::string& 
   const AstObject* first = NodeOf(ArrayMember(body, "targetList")[0], "ResTarget");
   const std::size_t set = first == nullptr ? text.size() : FindSet(text, LocationOf(*first));
   if (set >= text.size()) FailToTakeApart(place, "the SET clause");
-  const std::size_t where = Member(body, "whereClause") == nullptr ? text.size()
-                                                                   : text.Find("WHERE", set + 1);
-  const std::size_t from = Member(body, "fromClause") == nullptr
-                               ? where
-                               : std::min(FindFrom(text, set + 1), where);
+  const std::size_t where =
+      Member(body, "whereClause") == nullptr ? text.size() : text.Find("WHERE", set + 1);
+  const std::size_t from =
+      Member(body, "fromClause") == nullptr ? where : std::min(FindFrom(text, set + 1), where);
   return {text.Cut(set + 1, from), text.Cut(from + 1, where), text.Cut(where + 1, text.size())};
 }
 
@@ -57,9 +56,8 @@ Clauses CutDelete(const AstObject& body, const std::string& sql) {
   const TokenizedText text(sql);
   const std::size_t where =
       Member(body, "whereClause") == nullptr ? text.size() : text.Find("WHERE", 0);
-  const std::size_t from = Member(body, "usingClause") == nullptr
-                               ? where
-                               : std::min(text.Find("USING", 0), where);
+  const std::size_t from =
+      Member(body, "usingClause") == nullptr ? where : std::min(text.Find("USING", 0), where);
   return {"", text.Cut(from + 1, where), text.Cut(where + 1, text.size())};
 }
 

@@ -7,15 +7,13 @@
 namespace pawl::schema {
 namespace {
 
-constexpr int kTidRangeScan = 140000;       // The first version that finds a range of blocks.
+constexpr int kTidRangeScan = 140000;         // The first version that finds a range of blocks.
 constexpr double kRowsPerPageForStrides = 6;  // Below it, a pass leaves no room on the page.
 constexpr double kCorrelationHigh = 0.9;
 constexpr std::int64_t kStrideMin = 4;
 constexpr std::int64_t kStrideMax = 32;
 
-bool IsStrided(Order order) {
-  return order == Order::kKeyStrides || order == Order::kBlockStrides;
-}
+bool IsStrided(Order order) { return order == Order::kKeyStrides || order == Order::kBlockStrides; }
 
 bool IsByBlock(Order order) { return order == Order::kBlock || order == Order::kBlockStrides; }
 
@@ -77,11 +75,10 @@ OrderChoice CheckWanted(Order order, const OrderFacts& facts, std::int64_t strid
 }
 
 OrderChoice ChooseStrides(const OrderFacts& facts, std::int64_t stride_wanted) {
-  const std::string pages =
-      fmt::format("{:.0f} rows lie on a page and no changed column is in an index, so changing one "
-                  "row in {} at a time lets each page reuse its own room",
-                  facts.rows_per_page,
-                  stride_wanted > 0 ? stride_wanted : StrideFor(facts.rows_per_page));
+  const std::string pages = fmt::format(
+      "{:.0f} rows lie on a page and no changed column is in an index, so changing one row in {} "
+      "at a time lets each page reuse its own room",
+      facts.rows_per_page, stride_wanted > 0 ? stride_wanted : StrideFor(facts.rows_per_page));
   if (FollowsHeap(facts)) {
     return Chosen(Order::kKeyStrides, facts, stride_wanted,
                   fmt::format("Key strides: {}, and the key follows the order of the pages "

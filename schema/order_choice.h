@@ -16,17 +16,17 @@ namespace pawl::schema {
 struct OrderFacts {
   StatementKind kind = StatementKind::kUpdate;
   bool has_key = false;
-  bool key_has_residue = false;   // Its columns have one: integers, or hashed ones.
-  double correlation = 0;         // Of block number and rank of the key, -1 to 1.
-  bool changed_indexed = false;   // An index is written for every change, so no update is HOT.
+  bool key_has_residue = false;  // Its columns have one: integers, or hashed ones.
+  double correlation = 0;        // Of block number and rank of the key, -1 to 1.
+  bool changed_indexed = false;  // An index is written for every change, so no update is HOT.
   double rows_per_page = 0;
   bool self_excluding = false;
-  bool undo_is_inverse = false;   // A revert finds the rows of a batch by the batch's range.
-  bool sync_possible = false;     // A sync trigger may be created and keeps the promise.
-  std::string sync_obstacle;      // Why not, as the end of a sentence; for messages.
-  int server_version = 0;         // As in 150020.
+  bool undo_is_inverse = false;  // A revert finds the rows of a batch by the batch's range.
+  bool sync_possible = false;    // A sync trigger may be created and keeps the promise.
+  std::string sync_obstacle;     // Why not, as the end of a sentence; for messages.
+  int server_version = 0;        // As in 150020.
   std::int64_t pages = 0;
-  bool is_cached = false;         // The table fits into shared_buffers.
+  bool is_cached = false;  // The table fits into shared_buffers.
 };
 
 struct OrderChoice {

@@ -86,8 +86,8 @@ class FileParser {
 
   void CheckBytes() const {
     if (text_.size() > kFileBytesMax) {
-      FailAt({file_, 1}, fmt::format("the file has {} bytes, the most are {}", text_.size(),
-                                     kFileBytesMax),
+      FailAt({file_, 1},
+             fmt::format("the file has {} bytes, the most are {}", text_.size(), kFileBytesMax),
              "Put the values into a table and read them from there.");
     }
     const std::size_t bad = FindBadUtf8(text_);

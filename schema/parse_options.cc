@@ -99,10 +99,15 @@ const std::array<OptionRule, 12>& Rules() {
        ""},
       {"inverse", kSetListRule, IsSetList, ""},
       {"keep_in_sync", "false, end or contract",
-       [](const std::string& value) { return IsOneOf(value, {"false", "end", "contract"}); },
+       [](const std::string& value) {
+         return IsOneOf(value, {"false", "end", "contract"});
+       },
        "end"},
       {"quiet_triggers", "true or false",
-       [](const std::string& value) { return IsOneOf(value, {"true", "false"}); }, "true"},
+       [](const std::string& value) {
+         return IsOneOf(value, {"true", "false"});
+       },
+       "true"},
       {"quarantine", "a number of rows, 0 or more", IsCount, ""},
       {"batch_rows", "a number of rows, 1 or more", IsPositiveCount, ""},
       {"batch_time", "a time in ms, s or min, for example 250ms", IsDuration, ""},

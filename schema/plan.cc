@@ -8,9 +8,9 @@
 #include <type_traits>
 #include <utility>
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
 #include <xxhash.h>
+#include <boost/json.hpp>
 
 #include "db/error.h"
 

@@ -60,9 +60,9 @@ struct Backfill {
   std::int64_t walked_oid = 0;
   std::int64_t target_oid = 0;
 
-  std::vector<Column> key;             // Of the walked table. Empty: none, block order only.
-  std::string key_index;               // Name of the index that orders it, for messages.
-  std::vector<Column> target_key;      // INSERT … SELECT: the target's key; else the same as `key`.
+  std::vector<Column> key;         // Of the walked table. Empty: none, block order only.
+  std::string key_index;           // Name of the index that orders it, for messages.
+  std::vector<Column> target_key;  // INSERT … SELECT: the target's key; else the same as `key`.
   std::vector<Column> target_columns;  // All of the target that can be assigned, in order.
   std::vector<ChangedColumn> changed;  // UPDATE: the assigned columns.
 
@@ -99,10 +99,10 @@ struct Backfill {
   std::int64_t batch_time_ms = 0;  // 0: the default target.
 
   // Estimates; they decide nothing once the plan is made.
-  std::int64_t rows_estimated = 0;    // Rows that will change.
+  std::int64_t rows_estimated = 0;  // Rows that will change.
   std::int64_t rows_in_table = 0;
   std::int64_t pages_in_table = 0;
-  std::int64_t row_bytes = 0;         // Average, with TOAST.
+  std::int64_t row_bytes = 0;  // Average, with TOAST.
 };
 
 struct Estimate {
@@ -118,15 +118,15 @@ struct Estimate {
 struct Step {
   int number = 0;  // From 1.
   StepKind kind = StepKind::kDdl;
-  std::string title;        // "backfill public.orders: set total_cents"
-  std::string lock;         // "ROW EXCLUSIVE, one batch at a time"
-  std::string why;          // What was chosen and why, in sentences.
+  std::string title;               // "backfill public.orders: set total_cents"
+  std::string lock;                // "ROW EXCLUSIVE, one batch at a time"
+  std::string why;                 // What was chosen and why, in sentences.
   std::vector<std::string> notes;  // Triggers that will fire, foreign keys, replicas, …
-  int line = 0;             // Of the statement in the file.
+  int line = 0;                    // Of the statement in the file.
   // kDdl, kSyncOn, kSyncOff: what is executed, and what takes it back (empty: nothing does).
   std::string sql;
   std::string inverse;
-  TableName table;          // What it touches; for the conflict check between runs.
+  TableName table;             // What it touches; for the conflict check between runs.
   std::string created_column;  // ADD COLUMN: the column; empty for all else.
   std::optional<Backfill> backfill;
   Estimate estimate;
@@ -154,8 +154,8 @@ Plan FromJson(const std::string& json);
 // The hash that names a plan: of its content without estimates and without `hash` itself.
 std::string HashOf(const Plan& plan);
 
-const char* NameOf(Order order);      // "key strides"
-const char* NameOf(UndoKind undo);    // "image"
-const char* NameOf(StepKind kind);    // "backfill"
+const char* NameOf(Order order);    // "key strides"
+const char* NameOf(UndoKind undo);  // "image"
+const char* NameOf(StepKind kind);  // "backfill"
 
 }  // namespace pawl::schema

@@ -20,22 +20,25 @@ constexpr int kServerVersionMin = 130000;
 void CheckServer(db::Session& session) {
   const int version = session.server_version();
   if (version < kServerVersionMin) {
-    db::FailInput(fmt::format("The server is PostgreSQL {}, and Pawl needs 13 or later. Nothing "
-                              "was changed. Upgrade the server.",
-                              version / 10000));
+    db::FailInput(
+        fmt::format("The server is PostgreSQL {}, and Pawl needs 13 or later. Nothing was changed. "
+                    "Upgrade the server.",
+                    version / 10000));
   }
   const db::Row row = session
-                          .Query("SELECT pg_catalog.pg_is_in_recovery(), "
-                                 "pg_catalog.current_setting('default_transaction_read_only')")
+                          .Query(
+                              "SELECT pg_catalog.pg_is_in_recovery(), "
+                              "pg_catalog.current_setting('default_transaction_read_only')")
                           .rows.at(0);
   if (db::ToBool(row[0])) {
-    db::FailInput("The server is a replica and cannot be written to. Nothing was changed. Give the "
-                  "address of the primary.");
+    db::FailInput(
+        "The server is a replica and cannot be written to. Nothing was changed. Give the address "
+        "of the primary.");
   }
   if (db::ToText(row[1]) == "on") {
-    db::FailInput("Transactions of this role or database are read-only "
-                  "(default_transaction_read_only is on). Nothing was changed. Set it to off for "
-                  "the role that runs Pawl.");
+    db::FailInput(
+        "Transactions of this role or database are read-only (default_transaction_read_only is "
+        "on). Nothing was changed. Set it to off for the role that runs Pawl.");
   }
 }
 
@@ -50,9 +53,10 @@ std::string SystemIdentifier(db::Session& session) {
 // With "$user" resolved, so that it means the same for whoever runs the plan.
 std::string SearchPath(db::Session& session) {
   return session
-      .Query("SELECT pg_catalog.string_agg(pg_catalog.quote_ident(name), ', ' ORDER BY position) "
-             "FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS "
-             "path(name, position)")
+      .Query(
+          "SELECT pg_catalog.string_agg(pg_catalog.quote_ident(name), ', ' ORDER BY position) FROM "
+          "pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS path(name, "
+          "position)")
       .rows.at(0)[0]
       .value_or("pg_catalog");
 }
@@ -159,9 +163,8 @@ SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
  WHERE d.adrelid = $1::pg_catalog.oid AND a.attname = $2)",
         {std::to_string(table.oid), statement_.column});
-    const std::string value = old.rows.empty() || !old.rows[0][0]
-                                  ? "DROP DEFAULT"
-                                  : "SET DEFAULT " + *old.rows[0][0];
+    const std::string value =
+        old.rows.empty() || !old.rows[0][0] ? "DROP DEFAULT" : "SET DEFAULT " + *old.rows[0][0];
     step_.inverse = fmt::format("ALTER TABLE {} ALTER COLUMN {} {}",
                                 QuoteName(table.name.schema, table.name.name),
                                 QuoteName(statement_.column), value);
@@ -218,8 +221,9 @@ Plan MakePlan(db::Session& session, const MigrationFile& migration) {
   plan.system_identifier = SystemIdentifier(session);
   plan.search_path = SearchPath(session);
   const db::Row row = session
-                          .Query("SELECT pg_catalog.current_database(), "
-                                 "pg_catalog.current_setting('TimeZone')")
+                          .Query(
+                              "SELECT pg_catalog.current_database(), "
+                              "pg_catalog.current_setting('TimeZone')")
                           .rows.at(0);
   plan.database = db::ToText(row[0]);
   plan.time_zone = db::ToText(row[1]);

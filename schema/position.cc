@@ -1,8 +1,8 @@
 #include "schema/position.h"
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <boost/json.hpp>
 
 #include "db/error.h"
 
@@ -16,11 +16,12 @@ Position PositionFrom(const std::string& text) {
   try {
     return json::value_to<Position>(json::parse(text));
   } catch (const std::exception&) {
-    throw db::Error(db::Action::kStop,
-                    fmt::format("The control schema holds the position {}, which this program does "
-                                "not understand: it was written by another version or by hand. Put it "
-                                "back, or give the run up with `pawl abort`.",
-                                text));
+    throw db::Error(
+        db::Action::kStop,
+        fmt::format("The control schema holds the position {}, which this program does not "
+                    "understand: it was written by another version or by hand. Put it back, or "
+                    "give the run up with `pawl abort`.",
+                    text));
   }
 }
 

@@ -15,8 +15,8 @@ Rendered RenderDelete(const Backfill& backfill, const Slice& slice, const Ledger
                       int server_version) {
   Binder binder;
   const bool images = backfill.undo == UndoKind::kImage;
-  const std::vector<Column>& columns = images || backfill.key.empty() ? backfill.target_columns
-                                                                      : backfill.key;
+  const std::vector<Column>& columns =
+      images || backfill.key.empty() ? backfill.target_columns : backfill.key;
   const Texts returning = Labelled(Qualified(backfill.alias, columns), "c");
   const Texts outputs = Numbered("c", columns.size());
   std::string sql = fmt::format(

@@ -14,7 +14,8 @@ namespace {
 // An expression of `type` that fails with kConflict in each row where it is evaluated. The ctid
 // keeps the planner from evaluating it before.
 std::string Raised(const std::string& alias, const std::string& type) {
-  return fmt::format("('{} ' || {}.ctid::text)::bigint::text::{}", kConflict, QuoteName(alias), type);
+  return fmt::format("('{} ' || {}.ctid::text)::bigint::text::{}", kConflict, QuoteName(alias),
+                     type);
 }
 
 }  // namespace

@@ -41,10 +41,9 @@ Rendered RenderKeySample(const Backfill& backfill, const Range& range, double pe
   Texts outputs;
   const Texts columns = Qualified(backfill.alias, backfill.key);
   for (const std::string& column : columns) outputs.push_back(column + "::text");
-  std::string sql =
-      fmt::format("SELECT {} FROM {} TABLESAMPLE SYSTEM ({}) WHERE {} ORDER BY {} LIMIT 20000",
-                  Joined(outputs), Walked(backfill), percent, InRange(backfill, range, binder),
-                  Joined(columns));
+  std::string sql = fmt::format(
+      "SELECT {} FROM {} TABLESAMPLE SYSTEM ({}) WHERE {} ORDER BY {} LIMIT 20000", Joined(outputs),
+      Walked(backfill), percent, InRange(backfill, range, binder), Joined(columns));
   return {sql, binder.Take()};
 }
 

@@ -167,8 +167,7 @@ RETURNING batch_id, rows, duration_us)sql",
 }
 
 std::string LedgerOfSummary(const Slice& slice, const LedgerFacts& facts, Binder& binder) {
-  return LedgerInsert(slice, facts, "summary.n", "summary.digest", "batch, summary",
-                      binder);
+  return LedgerInsert(slice, facts, "summary.n", "summary.digest", "batch, summary", binder);
 }
 
 }  // namespace pawl::schema

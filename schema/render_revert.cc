@@ -94,9 +94,9 @@ RevertParts DeleteRevert(const Backfill& backfill, std::int64_t batch, const Led
                          Binder& binder) {
   const Texts outputs = Numbered("c", backfill.target_columns.size());
   RevertParts parts;
-  parts.records = fmt::format("rec AS MATERIALIZED (SELECT {} FROM {} WHERE batch_id = {})",
-                              Joined(outputs), UndoTable(facts.run, facts.step),
-                              binder.Bind(batch));
+  parts.records =
+      fmt::format("rec AS MATERIALIZED (SELECT {} FROM {} WHERE batch_id = {})", Joined(outputs),
+                  UndoTable(facts.run, facts.step), binder.Bind(batch));
   std::string exists = "false";
   std::string key = "''";
   if (!backfill.key.empty()) {
@@ -205,9 +205,10 @@ Rendered RenderRevert(const Backfill& backfill, const Slice& slice, std::int64_t
   const std::string rows =
       on_conflict != OnConflict::kStop
           ? "summary.n"
-          : fmt::format("CASE WHEN summary.conflicts = 0 THEN summary.n ELSE ('{} ' || "
-                        "summary.conflicts)::bigint END",
-                        kConflict);
+          : fmt::format(
+                "CASE WHEN summary.conflicts = 0 THEN summary.n ELSE ('{} ' || "
+                "summary.conflicts)::bigint END",
+                kConflict);
   std::string sql = fmt::format(
       R"sql({},
 {},
@@ -226,10 +227,9 @@ SELECT (SELECT count(*) FROM restored) AS n,
        (SELECT count(*) FROM listed WHERE NOT forced) AS conflicts
 ))sql",
       kBatchId, parts.records, parts.restore, ConflictsOf(backfill, parts, force),
-      binder.Bind(facts.run),
-      binder.Bind(facts.step, "integer"), binder.Bind(batch), force);
-  sql += LedgerInsert(slice, facts, rows, "summary.conflicts::text",
-                      "batch, summary", binder, std::to_string(batch));
+      binder.Bind(facts.run), binder.Bind(facts.step, "integer"), binder.Bind(batch), force);
+  sql += LedgerInsert(slice, facts, rows, "summary.conflicts::text", "batch, summary", binder,
+                      std::to_string(batch));
   sql += ", digest";
   return {sql, binder.Take()};
 }

@@ -73,12 +73,12 @@ std::string Probes(const Backfill& backfill, const Slice& slice, Binder& binder)
   if (last - first > 2 * slice.rows_expected) return {};
   const Column& key = backfill.key[0];
   return fmt::format(
-      "{}.{} = ANY (ARRAY(SELECT pawl_key::{} FROM (SELECT (pawl_n << {}) + (({} - {} * (pawl_n & {})) & {}) "
-      "AS pawl_key FROM generate_series({}, {}) AS pawl_n) AS pawl_keys WHERE pawl_key > {} AND pawl_key <= "
-      "{}))",
+      "{}.{} = ANY (ARRAY(SELECT pawl_key::{} FROM (SELECT (pawl_n << {}) + (({} - {} * (pawl_n & "
+      "{})) & {}) AS pawl_key FROM generate_series({}, {}) AS pawl_n) AS pawl_keys WHERE pawl_key "
+      "> {} AND pawl_key <= {}))",
       QuoteName(backfill.alias), QuoteName(key.name), key.type, bits, binder.Bind(slice.residue_lo),
-      backfill.salt, backfill.stride - 1, backfill.stride - 1, binder.Bind(first), binder.Bind(last),
-      binder.Bind(lo), binder.Bind(hi));
+      backfill.salt, backfill.stride - 1, backfill.stride - 1, binder.Bind(first),
+      binder.Bind(last), binder.Bind(lo), binder.Bind(hi));
 }
 
 }  // namespace

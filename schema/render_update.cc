@@ -22,8 +22,8 @@ Texts Returning(const Backfill& backfill, std::string_view written_alias) {
 std::string UpdateDigest(const Backfill& backfill, int server_version) {
   std::vector<Column> columns = backfill.key;
   for (const Column& column : ChangedColumns(backfill)) columns.push_back(column);
-  const Texts values = Appended(Numbered("k", backfill.key.size()),
-                                Numbered("w", backfill.changed.size()));
+  const Texts values =
+      Appended(Numbered("k", backfill.key.size()), Numbered("w", backfill.changed.size()));
   return Digest(columns, values, !backfill.key.empty(), server_version);
 }
 
@@ -103,8 +103,8 @@ Rendered UpdateReturningOld(const Backfill& backfill, const Slice& slice, const 
                             int server_version) {
   Binder binder;
   const std::vector<Column> changed = ChangedColumns(backfill);
-  Texts returning = Appended(Returning(backfill, "pawl_new"),
-                             Labelled(Qualified("pawl_old", changed), "o"));
+  Texts returning =
+      Appended(Returning(backfill, "pawl_new"), Labelled(Qualified("pawl_old", changed), "o"));
   returning.front().insert(0, "WITH (OLD AS pawl_old, NEW AS pawl_new) ");
   return UpdateKeepingOld(backfill, slice, facts, UpdateText(backfill, slice, returning, binder),
                           Aggregated(changed, "o"), server_version, binder);
@@ -137,8 +137,8 @@ Rendered UpdateJoiningOld(const Backfill& backfill, const Slice& slice, const Le
   Binder binder;
   const std::vector<Column> changed = ChangedColumns(backfill);
   const std::string ctid = QuoteName(backfill.alias) + ".ctid";
-  const Texts read = Appended({ctid + " AS pawl_ctid"},
-                              Labelled(Qualified(backfill.alias, changed), "pawl_old"));
+  const Texts read =
+      Appended({ctid + " AS pawl_ctid"}, Labelled(Qualified(backfill.alias, changed), "pawl_old"));
   const Texts returned = Appended(Returning(backfill, backfill.alias),
                                   Labelled(Of("pawl_before", "pawl_old", changed.size()), "o"));
   const std::string update = fmt::format(
@@ -200,8 +200,7 @@ SELECT count(*) AS n, {} AS digest, {}, {} FROM (SELECT * FROM changed ORDER BY 
   const std::string rows = fmt::format(
       "CASE WHEN {} THEN written.n ELSE ('{} ' || packed.n || ' ' || written.n)::bigint END", agree,
       kDisagree);
-  sql += LedgerInsert(slice, facts, rows, "written.digest", "batch, packed, written",
-                      binder);
+  sql += LedgerInsert(slice, facts, rows, "written.digest", "batch, packed, written", binder);
   return {sql, binder.Take()};
 }
 

@@ -164,16 +164,15 @@ TableName SchemaView::WithSchema(const TableName& name) const {
 
 std::size_t SchemaView::IndexOfCreated(const TableName& name) const {
   const TableName wanted = WithSchema(name);
-  const auto found =
-      std::find_if(created_tables_.begin(), created_tables_.end(),
-                   [&](const TableShape& table) { return table.name == wanted; });
+  const auto found = std::find_if(created_tables_.begin(), created_tables_.end(),
+                                  [&](const TableShape& table) { return table.name == wanted; });
   return static_cast<std::size_t>(found - created_tables_.begin());
 }
 
 void SchemaView::MarkFilled(std::int64_t oid, const std::vector<std::string>& columns) {
   for (AddedColumn& added : added_columns_) {
-    const bool is_filled = std::find(columns.begin(), columns.end(),
-                                     added.column.column.name) != columns.end();
+    const bool is_filled =
+        std::find(columns.begin(), columns.end(), added.column.column.name) != columns.end();
     if (is_filled && IsGainedBy(added, oid)) added.column.created_empty = false;
   }
 }

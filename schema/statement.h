@@ -122,9 +122,9 @@ struct Statement {
   std::string source_joins;  // What follows the first table in FROM: "JOIN c ON …" or ", c".
   std::string overriding;    // "OVERRIDING SYSTEM VALUE" and its like, as written; empty if none.
 
-  bool has_subselect = false;             // In SET, WHERE or the select list.
-  std::vector<TableName> other_tables;    // Every other relation it reads.
-  std::vector<FunctionCall> functions;    // Every function it calls, once each; no operators.
+  bool has_subselect = false;           // In SET, WHERE or the select list.
+  std::vector<TableName> other_tables;  // Every other relation it reads.
+  std::vector<FunctionCall> functions;  // Every function it calls, once each; no operators.
   // CURRENT_TIMESTAMP and its like (SQLValueFunction), now() and its like, 'now'::timestamptz.
   bool reads_clock = false;
 

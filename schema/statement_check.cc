@@ -106,17 +106,16 @@ void CheckTypes(db::Session& session, const Place& place, const std::string& fro
     names += fmt::format("{}c{}", i == 0 ? "" : ", ", i);
     types += fmt::format("{}pg_catalog.pg_typeof(v.c{})::pg_catalog.oid", i == 0 ? "" : ", ", i);
   }
-  const db::Result result = Ask(session, place, fmt::format(R"(
+  const db::Result result = Ask(session, place,
+                                fmt::format(R"(
 SELECT {}
   FROM (SELECT 1) AS one
   LEFT JOIN (SELECT pawl_check.* FROM {}, LATERAL (VALUES ({})) AS pawl_check({}) WHERE false) AS v
     ON true)",
-                                                            types, from_list, ValuesOf(assigned),
-                                                            names));
+                                            types, from_list, ValuesOf(assigned), names));
   for (std::size_t i = 0; i < assigned.size(); ++i) {
     if (TakesAnyType(assigned[i].expression)) continue;
-    const db::Result cast = session.Query(
-        fmt::format(R"(
+    const db::Result cast = session.Query(fmt::format(R"(
 SELECT pg_catalog.format_type(s.oid, NULL), s.oid = t.oid OR t.typcategory = 'S'
        OR s.typtype IN ('d', 'p') OR t.typtype = 'p'
        OR (s.typelem <> 0 AND t.typelem <> 0)
@@ -126,15 +125,14 @@ SELECT pg_catalog.format_type(s.oid, NULL), s.oid = t.oid OR t.typcategory = 'S'
   FROM pg_catalog.pg_type s, pg_catalog.pg_type t
  WHERE s.oid = $1::pg_catalog.oid
    AND t.oid = pg_catalog.pg_typeof(NULL::{})::pg_catalog.oid)",
-                    assigned[i].column.type),
-        {result.rows.at(0)[i]});
+                                                      assigned[i].column.type),
+                                          {result.rows.at(0)[i]});
     if (cast.rows.empty() || db::ToBool(cast.rows[0][1])) continue;
-    FailAt(place,
-           fmt::format("column \"{}\" is of type {}, but its expression is of type {}",
-                       assigned[i].column.name, assigned[i].column.type,
-                       db::ToText(cast.rows[0][0])),
-           fmt::format("Write a cast: ({})::{}.", assigned[i].expression,
-                       assigned[i].column.type));
+    FailAt(
+        place,
+        fmt::format("column \"{}\" is of type {}, but its expression is of type {}",
+                    assigned[i].column.name, assigned[i].column.type, db::ToText(cast.rows[0][0])),
+        fmt::format("Write a cast: ({})::{}.", assigned[i].expression, assigned[i].column.type));
   }
 }
 
@@ -168,9 +166,9 @@ std::string RelationSql(const TableShape& table, const std::string& alias,
   for (const TableColumn& column : table.columns) {
     const std::string name = QuoteName(column.column.name);
     if (!columns.empty()) columns += ", ";
-    columns += exists && !column.is_created ? "t." + name
-                                            : fmt::format("NULL::{} AS {}", column.column.type,
-                                                          name);
+    columns += exists && !column.is_created
+                   ? "t." + name
+                   : fmt::format("NULL::{} AS {}", column.column.type, name);
   }
   if (!exists) return fmt::format("(SELECT {} WHERE false) AS {}", columns, QuoteName(alias));
   return fmt::format("(SELECT {} FROM {}{} AS t {}) AS {}", columns,
@@ -186,8 +184,7 @@ void CheckOnServer(db::Session& session, const Place& place, const Statement& st
   Ask(session, place,
       fmt::format("EXPLAIN SELECT 1 FROM {}, LATERAL (VALUES ({})) AS pawl_check{}", from_list,
                   ValuesOf(assigned),
-                  statement.where_clause.empty() ? ""
-                                                 : " WHERE (" + statement.where_clause + ")"));
+                  statement.where_clause.empty() ? "" : " WHERE (" + statement.where_clause + ")"));
   CheckTypes(session, place, from_list, assigned);
 }
 
@@ -199,8 +196,7 @@ bool IsStoredUnchanged(ReadTransaction& reading, const std::string& expression,
     const std::string query =
         fmt::format("SELECT ({0})::{1} IS NOT DISTINCT FROM ({0})", expression, column.type);
     std::string error;
-    const std::optional<db::Result> same =
-        reading.Try(query, kLimit, error);
+    const std::optional<db::Result> same = reading.Try(query, kLimit, error);
     return same && db::ToBool(same->rows.at(0)[0]);
   }
   const std::string relation = RelationSql(table, alias);

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::int64_t kBatchRows = 1'000;
 constexpr std::int64_t kPageBytes = 8'192;
-constexpr double kWalBytesPerRow = 60;        // Header of the record and the new version.
+constexpr double kWalBytesPerRow = 60;  // Header of the record and the new version.
 constexpr double kWalBytesPerIndexEntry = 80;
 constexpr double kWalBytesPerHotRow = 100;
 constexpr double kIndexBytesPerEntry = 20;
@@ -53,9 +53,9 @@ Estimate EstimateStep(const Backfill& backfill, std::int64_t index_count) {
       std::llround(undo + static_cast<double>(estimate.batches) * kUndoBytesPerBatch);
   estimate.wal_bytes = std::llround(pages * kPageBytes + rows * per_row + undo);
   if (backfill.kind != StatementKind::kDelete) {
-    estimate.growth_bytes = std::llround(
-        strided ? table_bytes * kStrideGrowth * share
-                : rows * (row_bytes + kIndexBytesPerEntry * indexes));
+    estimate.growth_bytes =
+        std::llround(strided ? table_bytes * kStrideGrowth * share
+                             : rows * (row_bytes + kIndexBytesPerEntry * indexes));
   }
   estimate.seconds_low = rows / (strided ? 200'000.0 : 120'000.0);
   estimate.seconds_high = rows / (strided ? 80'000.0 : 40'000.0);

@@ -16,9 +16,9 @@ namespace pawl::schema {
 struct SyncTrigger {
   std::string suffix;  // Makes the names unique: "<12 hex of the migration's hash>_<step>".
   TableName table;
-  std::string alias;   // By which the expressions know the row.
+  std::string alias;  // By which the expressions know the row.
   std::vector<std::pair<std::string, std::string>> assigned;  // Column and expression.
-  std::string base_where;          // Empty: every row.
+  std::string base_where;                                     // Empty: every row.
   std::set<std::string> columns_read;  // Of the table, by expressions and condition.
   // Not empty: the function runs with these, because names in it are looked up by the search path.
   // It costs on every call, so it is left out where all names are PostgreSQL's own.

@@ -42,9 +42,8 @@ bool IsPlainName(const std::string& name) {
 
 std::string SqlName(const std::string& name) {
   static const std::map<std::string, std::string> kNames = {
-      {"int2", "smallint"}, {"int4", "integer"},          {"int8", "bigint"},
-      {"float4", "real"},   {"float8", "double precision"}, {"bool", "boolean"},
-      {"char", "\"char\""},
+      {"int2", "smallint"},           {"int4", "integer"}, {"int8", "bigint"},   {"float4", "real"},
+      {"float8", "double precision"}, {"bool", "boolean"}, {"char", "\"char\""},
   };
   const auto found = kNames.find(name);
   return found == kNames.end() ? name : found->second;
@@ -140,7 +139,7 @@ std::optional<std::string> TypeText(const AstObject& type_name) {
 }
 
 bool IsSerial(const AstObject& type_name) {
-  static const std::set<std::string> kNames = {"smallserial", "serial2", "serial",
+  static const std::set<std::string> kNames = {"smallserial", "serial2",   "serial",
                                                "serial4",     "bigserial", "serial8"};
   const std::vector<std::string> names = NamesOf(type_name);
   return names.size() == 1 && kNames.contains(names[0]);

@@ -164,8 +164,10 @@ void StepChecker::LookForRecords() {
   const std::string why_not = WhyNotDerivable(session_, backfill_, sql_.StatementText());
   derive_ = why_not.empty();
   if (!derive_) {
-    findings_.AddNote(fmt::format("What the step wrote was not computed again, because {}; it was "
-                                  "compared with the undo records.", why_not));
+    findings_.AddNote(
+        fmt::format("What the step wrote was not computed again, because {}; it was compared with "
+                    "the undo records.",
+                    why_not));
   }
 }
 
@@ -173,8 +175,8 @@ void StepChecker::LookForRecords() {
 
 void StepChecker::CheckInserts() {
   InsertCheck inserts(where_, settings_, sql_, findings_, options_.accept_changed);
-  const bool in_pieces = backfill_.order == schema::Order::kKey ||
-                         backfill_.order == schema::Order::kKeyStrides;
+  const bool in_pieces =
+      backfill_.order == schema::Order::kKey || backfill_.order == schema::Order::kKeyStrides;
   RowChunk all;
   std::string all_batches;
   while (const std::optional<Chunk> chunk = NextChunk()) {
@@ -292,8 +294,12 @@ void StepChecker::Weigh(const std::string& verdict, std::int64_t rows, std::stri
     weight = options_.accept_changed ? Weight::kChangedSince : Weight::kDifference;
   }
   switch (weight) {
-    case Weight::kVerified: findings_.AddVerified(rows); break;
-    case Weight::kChangedSince: findings_.AddChangedSince(rows); break;
+    case Weight::kVerified:
+      findings_.AddVerified(rows);
+      break;
+    case Weight::kChangedSince:
+      findings_.AddChangedSince(rows);
+      break;
     case Weight::kNoted:
       findings_.AddNoted(rows, meaning.what);
       may_verify_none_ = true;
@@ -303,7 +309,8 @@ void StepChecker::Weigh(const std::string& verdict, std::int64_t rows, std::stri
       differing += fmt::format("{}'{}'", differing.empty() ? "" : ", ", verdict);
       break;
     case Weight::kNothing:
-    case Weight::kUnlessAccepted: break;
+    case Weight::kUnlessAccepted:
+      break;
   }
 }
 

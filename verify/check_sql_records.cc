@@ -23,10 +23,9 @@ std::string CheckSql::Derived() const {
       return candidate.column.name == column.name;
     });
     const auto number = changed - backfill_.changed.begin() + 1;
-    const std::string value =
-        changed == backfill_.changed.end()
-            ? In(kRow, column)
-            : fmt::format("({}.o{})::{}", kRecord, number, column.type);
+    const std::string value = changed == backfill_.changed.end()
+                                  ? In(kRow, column)
+                                  : fmt::format("({}.o{})::{}", kRecord, number, column.type);
     columns.push_back(fmt::format("{} AS {}", value, QuoteName(column.name)));
   }
   std::vector<Pair> pairs;
@@ -115,11 +114,15 @@ std::string CheckSql::RecordCounts(const std::string& batch_ids) const {
     sizes.push_back("coalesce(cardinality(n.h), 0)");
   }
   const std::string records =
-      sizes.empty() ? fmt::format("(SELECT count(*) AS least, count(*) AS most FROM {} AS n WHERE "
-                                  "n.batch_id = l.batch_id)", undo_table())
-                    : fmt::format("(SELECT coalesce(sum(least({0})), 0) AS least, "
-                                  "coalesce(sum(greatest({0})), 0) AS most FROM {1} AS n WHERE "
-                                  "n.batch_id = l.batch_id)", Joined(sizes), undo_table());
+      sizes.empty() ? fmt::format(
+                          "(SELECT count(*) AS least, count(*) AS most FROM {} AS n WHERE "
+                          "n.batch_id = l.batch_id)",
+                          undo_table())
+                    : fmt::format(
+                          "(SELECT coalesce(sum(least({0})), 0) AS least, "
+                          "coalesce(sum(greatest({0})), 0) AS most FROM {1} AS n WHERE n.batch_id "
+                          "= l.batch_id)",
+                          Joined(sizes), undo_table());
   return fmt::format(
       R"sql(SELECT l.batch_id, l.rows, CASE WHEN r.least = l.rows THEN r.most ELSE r.least END
 FROM pawl.ledger AS l CROSS JOIN LATERAL {} AS r

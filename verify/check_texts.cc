@@ -28,9 +28,18 @@ bool IsExact(std::string type) {
     const std::size_t end = type.find(')', modifier);
     if (end != std::string::npos) type.erase(modifier, end - modifier + 1);
   }
-  constexpr std::array kTypes = {
-      "smallint", "integer", "bigint", "boolean", "oid", "uuid", "date", "bytea",
-      "timestamp without time zone", "timestamp with time zone", "text", "character varying"};
+  constexpr std::array kTypes = {"smallint",
+                                 "integer",
+                                 "bigint",
+                                 "boolean",
+                                 "oid",
+                                 "uuid",
+                                 "date",
+                                 "bytea",
+                                 "timestamp without time zone",
+                                 "timestamp with time zone",
+                                 "text",
+                                 "character varying"};
   return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
 }
 
@@ -98,8 +107,7 @@ std::string Equal(const std::vector<Pair>& pairs) {
   }
   // Without the casts it would be a comparison of the rows' elements, with their types' *=.
   if (!left.empty()) {
-    tests.push_back(
-        fmt::format("ROW({})::record *= ROW({})::record", Joined(left), Joined(right)));
+    tests.push_back(fmt::format("ROW({})::record *= ROW({})::record", Joined(left), Joined(right)));
   }
   return "(" + Joined(tests, " AND ") + ")";
 }

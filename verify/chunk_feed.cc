@@ -22,8 +22,8 @@ std::string Tid(std::int64_t block) { return fmt::format(R"t(["({},65535)"])t", 
 ChunkFeed::ChunkFeed(db::Session& session, const schema::Backfill& backfill, std::int64_t run,
                      int step, StepFindings& findings)
     : session_(session), backfill_(backfill), run_(run), step_(step), findings_(findings) {
-  block_order_ = backfill.order == schema::Order::kBlock ||
-                 backfill.order == schema::Order::kBlockStrides;
+  block_order_ =
+      backfill.order == schema::Order::kBlock || backfill.order == schema::Order::kBlockStrides;
   start_snapshot_ = db::ToText(
       session_.Query(fmt::format("SELECT start_snapshot FROM pawl.run WHERE run_id = {}", run))
           .rows.at(0)[0]);
@@ -161,9 +161,9 @@ std::optional<Chunk> ChunkFeed::Tail() {
 // The last round walked all blocks up to its end, beginning with its oldest snapshot: a row version
 // that this one sees lay still all the while. Behind its end only what the run saw at its start.
 void ChunkFeed::PlanBlocks() {
-  const db::Result size = session_.Query(fmt::format(
-      "SELECT pg_relation_size({}::regclass) / current_setting('block_size')::bigint",
-      db::QuoteLiteral(db::QuoteName(backfill_.walked.schema, backfill_.walked.name))));
+  const db::Result size = session_.Query(
+      fmt::format("SELECT pg_relation_size({}::regclass) / current_setting('block_size')::bigint",
+                  db::QuoteLiteral(db::QuoteName(backfill_.walked.schema, backfill_.walked.name))));
   blocks_ = db::ToInt(size.rows.at(0)[0]);
   const std::int64_t rows_per_block = std::clamp<std::int64_t>(
       backfill_.rows_in_table / std::max<std::int64_t>(backfill_.pages_in_table, 1), 1, 200);

@@ -80,9 +80,8 @@ void HashWithKeys(HashedBlock& hashed, const IsWanted& is_wanted) {
     const std::string_view bytes = hashed.block.row(index);
     const std::optional<std::string_view> key = db::FirstField(bytes);
     // Rows whose key is NULL share a bucket with those whose key is ''; digests tell them apart.
-    const HashedRow row{.index = index,
-                        .key_hash = DigestRow(key.value_or("")).high,
-                        .digest = DigestRow(bytes)};
+    const HashedRow row{
+        .index = index, .key_hash = DigestRow(key.value_or("")).high, .digest = DigestRow(bytes)};
     hashed.digest.Add(row.digest);
     if (is_wanted(row)) hashed.rows.push_back(row);
   }

@@ -26,13 +26,14 @@ std::optional<std::string> LedgerPartition::Add(const LedgerRange& batch) {
   } else if (batch.lo == batch.hi || batch.residue_lo >= batch.residue_hi ||
              batch.residue_hi > stride_) {
     fault = fmt::format("Batch {} of span {} covers nothing: ({}, {}], residues {} to {} of {}.",
-                        batch.batch_id, span_.span_id, TextOf(batch.lo), batch.hi,
-                        batch.residue_lo, batch.residue_hi, stride_);
+                        batch.batch_id, span_.span_id, TextOf(batch.lo), batch.hi, batch.residue_lo,
+                        batch.residue_hi, stride_);
   } else if (!begins_window && !Continues(batch) && !BeginsPass(batch)) {
-    fault = fmt::format("Batch {} of span {} covers ({}, {}], residues {} to {}, where {}: there "
-                        "is a gap or an overlap.",
-                        batch.batch_id, span_.span_id, TextOf(batch.lo), batch.hi,
-                        batch.residue_lo, batch.residue_hi, Expectation());
+    fault = fmt::format(
+        "Batch {} of span {} covers ({}, {}], residues {} to {}, where {}: there is a gap or an "
+        "overlap.",
+        batch.batch_id, span_.span_id, TextOf(batch.lo), batch.hi, batch.residue_lo,
+        batch.residue_hi, Expectation());
   }
   Take(batch, begins_window || fault.has_value());
   return fault;
@@ -90,9 +91,8 @@ SpanChain ChainSpans(std::vector<SpanBounds> spans) {
   std::optional<std::string> position;
   // Quadratic in the number of spans only where they do not come in order.
   for (auto left = spans.begin(); left != spans.end(); ++left) {
-    const auto next = std::find_if(left, spans.end(), [&](const SpanBounds& span) {
-      return span.begin == position;
-    });
+    const auto next = std::find_if(left, spans.end(),
+                                   [&](const SpanBounds& span) { return span.begin == position; });
     if (next == spans.end()) {
       chain.faults.push_back(fmt::format(
           "No span begins at {}; the next one that was found, span {}, covers ({}, {}].",

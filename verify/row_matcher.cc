@@ -35,7 +35,8 @@ void RowMatcher::Add(const RowDigest& digest, std::optional<std::string_view> ke
   if (static_cast<std::int64_t>(surpluses_.size()) > rows_held_max_) {
     throw db::Error(db::Action::kStop,
                     fmt::format("Cannot name the rows that differ, because more than {} would have "
-                                "to be held in memory. Compare smaller ranges.", rows_held_max_));
+                                "to be held in memory. Compare smaller ranges.",
+                                rows_held_max_));
   }
 }
 

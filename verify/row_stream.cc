@@ -27,8 +27,7 @@ StreamDigest DigestCopy(pg_conn* connection, const std::string& copy_sql, int th
 }
 
 StreamDigest StreamRows(pg_conn* connection, const std::string& copy_sql, int threads,
-                        const std::stop_token& stop,
-                        const std::function<void(HashedBlock&)>& hash,
+                        const std::stop_token& stop, const std::function<void(HashedBlock&)>& hash,
                         const std::function<void(const HashedBlock&)>& combine) {
   PAWL_CHECK(threads > 0);
   db::CopyReader reader(connection, copy_sql);

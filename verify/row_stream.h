@@ -55,8 +55,7 @@ struct HashedBlock {
 // one at a time, in the order of the stream. Ends early, with what was read so far, once `stop` is
 // requested. Throws what DigestCopy throws and what the stages throw.
 StreamDigest StreamRows(pg_conn* connection, const std::string& copy_sql, int threads,
-                        const std::stop_token& stop,
-                        const std::function<void(HashedBlock&)>& hash,
+                        const std::stop_token& stop, const std::function<void(HashedBlock&)>& hash,
                         const std::function<void(const HashedBlock&)>& combine);
 
 }  // namespace pawl::verify

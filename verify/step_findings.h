@@ -52,7 +52,7 @@ class StepFindings {
  private:
   mutable std::mutex mutex_;
   std::int64_t differences_max_;
-  StepCheck check_;                                           // Guarded by mutex_, as what follows.
+  StepCheck check_;                                          // Guarded by mutex_, as what follows.
   std::vector<std::pair<std::string, std::int64_t>> noted_;  // Sentences' ends and their counts.
 };
 

@@ -62,10 +62,17 @@ TEST(BatchSizerTest, StaysWithinBoundsWhateverTheTimesAre) {
     BatchSizer sizer(Limits(rows_initial, rows_max), 0);
     for (int i = 0; i < 200; ++i) {
       switch (random() % 5) {
-        case 0: sizer.Halve(); break;
-        case 1: sizer.Narrow(); break;
-        case 2: if (sizer.narrowing()) sizer.Widen(); break;
-        default: sizer.Report(microseconds(static_cast<std::int64_t>(random() % 1'000'000)));
+        case 0:
+          sizer.Halve();
+          break;
+        case 1:
+          sizer.Narrow();
+          break;
+        case 2:
+          if (sizer.narrowing()) sizer.Widen();
+          break;
+        default:
+          sizer.Report(microseconds(static_cast<std::int64_t>(random() % 1'000'000)));
       }
       ASSERT_GE(sizer.rows(), 1);
       ASSERT_LE(sizer.rows(), rows_max);

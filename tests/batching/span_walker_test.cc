@@ -85,7 +85,8 @@ struct Trace {
 };
 
 // Walks to the end; every batch is all HOT, or none is.
-Trace WalkAll(SpanWalker& walker, VectorKeys& keys, std::int64_t rows, bool exact = false, bool hot = true) {
+Trace WalkAll(SpanWalker& walker, VectorKeys& keys, std::int64_t rows, bool exact = false,
+              bool hot = true) {
   Trace trace;
   while (const auto slice = walker.Next(rows, exact)) {
     if (trace.slices.size() > 100'000) throw std::runtime_error("the walk does not end");
@@ -279,8 +280,9 @@ class Ordeal {
   }
   bool Chance(int percent) { return Below(100) < percent; }
 
-  void WalkSpan(VectorKeys& keys, const schema::Backfill& backfill, std::optional<std::int64_t> begin,
-                std::int64_t end, std::int64_t window_rows, Passes passes) {
+  void WalkSpan(VectorKeys& keys, const schema::Backfill& backfill,
+                std::optional<std::int64_t> begin, std::int64_t end, std::int64_t window_rows,
+                Passes passes) {
     Cursor cursor;
     if (begin) cursor.at = At(*begin);
     std::string stored = ToText(cursor);
@@ -344,7 +346,8 @@ class Ordeal {
 
 TEST(SpanWalkerTest, EveryKeyExactlyOnceWhateverHappens) {
   const char* given = std::getenv("PAWL_TEST_SEED");
-  const std::uint64_t first = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+  const std::uint64_t first =
+      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
   std::cout << "seeds from " << first << "\n";
   for (std::uint64_t seed = first; seed < first + (given != nullptr ? 1 : 150); ++seed) {
     SCOPED_TRACE(testing::Message() << "again with PAWL_TEST_SEED=" << seed);

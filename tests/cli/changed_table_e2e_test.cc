@@ -1,5 +1,5 @@
-// Somebody changes the table underneath a run. It stops with a sentence, nothing else is touched, and once
-// the table is as it was, the run carries on.
+// Somebody changes the table underneath a run. It stops with a sentence, nothing else is touched,
+// and once the table is as it was, the run carries on.
 #include <gtest/gtest.h>
 
 #include "tests/cli/half_run.h"
@@ -28,7 +28,8 @@ class ChangedTableE2eTest : public testing::Test {
   void ExpectItCarriesOn() {
     const Finished rest = RunPawl({"resume", "1", "--pace", "0"}, database_.url());
     EXPECT_EQ(rest.exit_code, 0) << rest.both();
-    EXPECT_EQ(database_.Integer("SELECT count(*) FROM item WHERE price::bigint = id + 1"), HalfRun::kRows);
+    EXPECT_EQ(database_.Integer("SELECT count(*) FROM item WHERE price::bigint = id + 1"),
+              HalfRun::kRows);
   }
 
   TestDatabase database_;
@@ -43,8 +44,10 @@ TEST_F(ChangedTableE2eTest, Renamed) {
 // As a schema change by copy does: the name is another table's now, of the same shape.
 TEST_F(ChangedTableE2eTest, Replaced) {
   ExpectStopped(
-      Meanwhile("BEGIN; CREATE TABLE copy (LIKE item INCLUDING ALL); INSERT INTO copy SELECT id, -id, label "
-                "FROM item; ALTER TABLE item RENAME TO thing; ALTER TABLE copy RENAME TO item; COMMIT"),
+      Meanwhile(
+          "BEGIN; CREATE TABLE copy (LIKE item INCLUDING ALL); INSERT INTO copy SELECT id, -id, "
+          "label FROM item; ALTER TABLE item RENAME TO thing; ALTER TABLE copy RENAME TO item; "
+          "COMMIT"),
       {"Another table has taken the name public.item"});
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM item WHERE price = -id"), HalfRun::kRows);
   database_.Exec("DROP TABLE item; ALTER TABLE thing RENAME TO item");
@@ -81,10 +84,11 @@ TEST_F(ChangedTableE2eTest, KeyDropped) {
 }
 
 TEST_F(ChangedTableE2eTest, PrivilegeDenied) {
-  ExpectStopped(Meanwhile("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION "
-                          "''keep out'' USING ERRCODE = ''42501''; END'; CREATE TRIGGER no BEFORE UPDATE ON "
-                          "item EXECUTE FUNCTION no()"),
-                {"keep out", "GRANT"});
+  ExpectStopped(
+      Meanwhile("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION "
+                "''keep out'' USING ERRCODE = ''42501''; END'; CREATE TRIGGER no BEFORE UPDATE ON "
+                "item EXECUTE FUNCTION no()"),
+      {"keep out", "GRANT"});
   database_.Exec("DROP TRIGGER no ON item");
   ExpectItCarriesOn();
 }

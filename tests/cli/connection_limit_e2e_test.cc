@@ -62,9 +62,9 @@ TEST_F(ConnectionLimitE2eTest, AServerThatIsFullIsNamedAndTheRunCarriesOnLater) 
       {.settings = {"fsync=off", "max_connections=12", "superuser_reserved_connections=3"}});
   Sql admin(server.ConnectionString());
   admin.Exec(
-      "CREATE ROLE clerk LOGIN; GRANT CREATE ON DATABASE postgres TO clerk; CREATE TABLE item (id bigint "
-      "PRIMARY KEY, price bigint NOT NULL); INSERT INTO item SELECT n, n FROM generate_series(1, 2000) AS n; "
-      "GRANT ALL ON item TO clerk");
+      "CREATE ROLE clerk LOGIN; GRANT CREATE ON DATABASE postgres TO clerk; CREATE TABLE item (id "
+      "bigint PRIMARY KEY, price bigint NOT NULL); INSERT INTO item SELECT n, n FROM "
+      "generate_series(1, 2000) AS n; GRANT ALL ON item TO clerk");
   const std::string url = WithUser(server.ConnectionString(), "clerk");
   std::vector<Sql> others;
   const auto leave = [&](int slots) {

@@ -1,5 +1,5 @@
-// Rows of the control schema that another version wrote, or somebody's hand: a sentence, no crash, and no
-// row of the user's is touched.
+// Rows of the control schema that another version wrote, or somebody's hand: a sentence, no crash,
+// and no row of the user's is touched.
 #include <gtest/gtest.h>
 
 #include "tests/cli/half_run.h"
@@ -11,8 +11,8 @@ class DamagedControlE2eTest : public testing::Test {
  protected:
   std::string Runs() {
     return database_.Value(
-        "SELECT string_agg(r::text, ',' ORDER BY run_id) || (SELECT count(*) FROM pawl.worker) || (SELECT "
-        "count(*) FROM pawl.audit) FROM pawl.run AS r");
+        "SELECT string_agg(r::text, ',' ORDER BY run_id) || (SELECT count(*) FROM pawl.worker) || "
+        "(SELECT count(*) FROM pawl.audit) FROM pawl.run AS r");
   }
 
   // The exit code, a sentence with all of `named`, and neither data nor runs changed.
@@ -94,13 +94,15 @@ TEST_F(DamagedControlE2eTest, ACursorThatIsNone) {
     SCOPED_TRACE(cursor);
     const std::string rows = half_.Hash();
     database_.Exec("CREATE TABLE IF NOT EXISTS kept AS SELECT span_id, cursor FROM pawl.span");
-    database_.Exec(std::string("UPDATE pawl.span SET cursor = $x$") + cursor + "$x$ WHERE NOT done");
+    database_.Exec(std::string("UPDATE pawl.span SET cursor = $x$") + cursor +
+                   "$x$ WHERE NOT done");
     const Finished finished = RunPawl(half_.command(), database_.url());
     EXPECT_EQ(finished.exit_code, 1) << finished.both();
     EXPECT_NE(finished.err.find(cursor), std::string::npos) << finished.err;
     EXPECT_EQ(half_.Hash(), rows);
   }
-  database_.Exec("UPDATE pawl.span AS s SET cursor = k.cursor FROM kept AS k WHERE s.span_id = k.span_id");
+  database_.Exec(
+      "UPDATE pawl.span AS s SET cursor = k.cursor FROM kept AS k WHERE s.span_id = k.span_id");
   half_.ExpectItCarriesOn();
 }
 
@@ -108,7 +110,8 @@ TEST_F(DamagedControlE2eTest, ACursorOfAnotherKey) {
   for (const char* cursor : {R"({"at": ["banana"]})", R"({"at": ["1", "2"]})", R"({"at": []})"}) {
     SCOPED_TRACE(cursor);
     const std::string rows = half_.Hash();
-    database_.Exec(std::string("UPDATE pawl.span SET cursor = $x$") + cursor + "$x$ WHERE NOT done");
+    database_.Exec(std::string("UPDATE pawl.span SET cursor = $x$") + cursor +
+                   "$x$ WHERE NOT done");
     const Finished finished = RunPawl(half_.command(), database_.url());
     EXPECT_EQ(finished.exit_code, 1) << finished.both();
     EXPECT_EQ(half_.Hash(), rows);

@@ -30,9 +30,9 @@ class DiskFullE2eTest : public testing::Test {
     ASSERT_EQ(chown(disk_.c_str(), account.uid, account.gid), 0);
     database_.Exec("CREATE TABLESPACE small LOCATION '" + disk_ + "'");
     database_.Exec(
-        "CREATE TABLE item (id bigint, price bigint NOT NULL, label text NOT NULL, PRIMARY KEY (id) USING "
-        "INDEX TABLESPACE small) TABLESPACE small;"
-        "INSERT INTO item SELECT n, n, 'item ' || n FROM generate_series(1, " +
+        "CREATE TABLE item (id bigint, price bigint NOT NULL, label text NOT NULL, PRIMARY KEY "
+        "(id) USING INDEX TABLESPACE small) TABLESPACE small;INSERT INTO item SELECT n, n, 'item ' "
+        "|| n FROM generate_series(1, " +
         std::to_string(kRows) + ") AS n");
     database_.Exec("VACUUM ANALYZE item");
   }
@@ -65,7 +65,8 @@ class DiskFullE2eTest : public testing::Test {
 
 TEST_F(DiskFullE2eTest, TheRunSaysSoAndCarriesOnWhenThereIsRoom) {
   FillBut(500'000);
-  const Finished full = RunPawl({"run", file_, "--order", "key", "--batch-rows", "2000"}, database_.url());
+  const Finished full =
+      RunPawl({"run", file_, "--order", "key", "--batch-rows", "2000"}, database_.url());
   EXPECT_EQ(full.exit_code, 1) << full.both();
   EXPECT_NE(full.err.find("No space left on device"), std::string::npos) << full.err;
   EXPECT_NE(full.err.find("Make room"), std::string::npos) << full.err;
@@ -75,7 +76,8 @@ TEST_F(DiskFullE2eTest, TheRunSaysSoAndCarriesOnWhenThereIsRoom) {
   EXPECT_EQ(database_.Integer("SELECT sum(rows) FROM pawl.ledger"), done);
 
   ASSERT_EQ(unlink(filler_.c_str()), 0);
-  const Finished rest = RunPawl({"run", file_, "--order", "key", "--batch-rows", "2000"}, database_.url());
+  const Finished rest =
+      RunPawl({"run", file_, "--order", "key", "--batch-rows", "2000"}, database_.url());
   EXPECT_EQ(rest.exit_code, 0) << rest.both();
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM item WHERE price = id + 1"), kRows);
 }

@@ -1,5 +1,5 @@
-// A run that was interrupted in the middle: rows of `item` up to some id are price = id + 1, the rest
-// price = id. One that was changed twice would show.
+// A run that was interrupted in the middle: rows of `item` up to some id are price = id + 1, the
+// rest price = id. One that was changed twice would show.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@ class HalfRun {
  public:
   static constexpr std::int64_t kRows = 4'000;
 
-  // Makes `item` and lets `pawl run` change some of it, by the key in batches of 100 rows, until it is
-  // interrupted.
+  // Makes `item` and lets `pawl run` change some of it, by the key in batches of 100 rows, until it
+  // is interrupted.
   explicit HalfRun(TestDatabase& database, const std::string& url = {});
 
   // The words of the command that began it.

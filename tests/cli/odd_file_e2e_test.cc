@@ -60,9 +60,12 @@ TEST_F(OddFileE2eTest, OneThatMayNotBeRead) {
 
 TEST_F(OddFileE2eTest, NothingButFiveMegabytesOfRemarks) {
   std::string remarks;
-  while (remarks.size() < 5U << 20) remarks += "-- nothing here, and nothing there\n/* nor here */\n";
+  while (remarks.size() < 5U << 20) {
+    remarks += "-- nothing here, and nothing there\n/* nor here */\n";
+  }
   ExpectRefused(MigrationFile("remarks.sql", remarks), "no statement");
-  const std::string file = MigrationFile("long.sql", remarks + "UPDATE item SET price = price + 1;\n");
+  const std::string file =
+      MigrationFile("long.sql", remarks + "UPDATE item SET price = price + 1;\n");
   const Finished run = RunPawl({"run", file}, database_.url());
   EXPECT_EQ(run.exit_code, 0) << run.both();
 }

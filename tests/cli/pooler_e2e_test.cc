@@ -24,7 +24,8 @@ class PoolerE2eTest : public testing::Test {
     const std::string& directory = SharedServer().directory();
     const std::string ini = directory + "/pgbouncer.ini";
     WriteForTool(directory + "/users.txt", "\"postgres\" \"\"\n");
-    WriteForTool(ini, "[databases]\n* = user=postgres host=127.0.0.1 port=" + std::to_string(SharedServer().port()) +
+    WriteForTool(ini, "[databases]\n* = user=postgres host=127.0.0.1 port=" +
+                          std::to_string(SharedServer().port()) +
                           "\n[pgbouncer]\nlisten_addr =\nunix_socket_dir = " + directory +
                           "\nlisten_port = " + std::to_string(kPort) +
                           "\nauth_type = any\nauth_file = " + directory +

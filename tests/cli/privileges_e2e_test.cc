@@ -1,5 +1,5 @@
-// The GRANTs of docs/operations.md, word for word: with them everything works, and without any one of
-// them Pawl says which is missing, before it has changed anything.
+// The GRANTs of docs/operations.md, word for word: with them everything works, and without any one
+// of them Pawl says which is missing, before it has changed anything.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -44,11 +44,11 @@ class PrivilegesE2eTest : public testing::Test {
  protected:
   PrivilegesE2eTest() {
     database_.Exec(
-        "CREATE TABLE orders (id bigint PRIMARY KEY, total bigint NOT NULL);"
-        "CREATE TABLE archive (id bigint PRIMARY KEY, total bigint NOT NULL);"
-        "INSERT INTO orders SELECT n, n FROM generate_series(1, 3000) AS n; ANALYZE orders;"
-        "REVOKE ALL ON SCHEMA public FROM PUBLIC;"
-        "REVOKE ALL ON DATABASE " + database_.name() + " FROM PUBLIC");
+        "CREATE TABLE orders (id bigint PRIMARY KEY, total bigint NOT NULL);CREATE TABLE archive "
+        "(id bigint PRIMARY KEY, total bigint NOT NULL);INSERT INTO orders SELECT n, n FROM "
+        "generate_series(1, 3000) AS n; ANALYZE orders;REVOKE ALL ON SCHEMA public FROM "
+        "PUBLIC;REVOKE ALL ON DATABASE " +
+        database_.name() + " FROM PUBLIC");
     EXPECT_EQ(RunPawl({"init"}, database_.url()).exit_code, 0);
     hash_ = Hash();
   }
@@ -62,7 +62,8 @@ class PrivilegesE2eTest : public testing::Test {
       if (on_orders && line.find(kind) == std::string::npos && kind != "archive") continue;
       if (on_archive && kind != "archive") continue;
       if (on_orders && kind == "archive") continue;
-      grants.push_back(Replaced(Replaced(line, "shop", database_.name()), "pawl_user", role_.name()));
+      grants.push_back(
+          Replaced(Replaced(line, "shop", database_.name()), "pawl_user", role_.name()));
     }
     if (kind == "archive") grants.push_back("GRANT SELECT ON orders TO " + role_.name());
     return grants;
@@ -70,8 +71,8 @@ class PrivilegesE2eTest : public testing::Test {
 
   std::string Hash() {
     return database_.Value(
-        "SELECT md5(string_agg(t, ',' ORDER BY t)) FROM (SELECT 'o' || o::text FROM orders AS o UNION "
-        "ALL SELECT 'a' || a::text FROM archive AS a) AS rows (t)");
+        "SELECT md5(string_agg(t, ',' ORDER BY t)) FROM (SELECT 'o' || o::text FROM orders AS o "
+        "UNION ALL SELECT 'a' || a::text FROM archive AS a) AS rows (t)");
   }
 
   void ExpectThereAndBack(const std::string& kind, const std::string& file) {
@@ -100,7 +101,8 @@ class PrivilegesE2eTest : public testing::Test {
       const std::string target = grant.substr(on, grant.find(" TO ") - on);
       for (const std::string& privilege : PrivilegesIn(grant)) {
         SCOPED_TRACE(privilege + target);
-        // USAGE is all of a sequence that nextval needs; the document's SELECT and UPDATE are for setval.
+        // USAGE is all of a sequence that nextval needs; the document's SELECT and UPDATE are for
+        // setval.
         const bool spare = target == " ON ALL SEQUENCES IN SCHEMA pawl" && privilege != "USAGE";
         database_.Exec("REVOKE " + privilege + target + " FROM " + role_.name());
         if (privilege == "USAGE" && target == " ON ALL SEQUENCES IN SCHEMA pawl") {
@@ -128,7 +130,9 @@ class PrivilegesE2eTest : public testing::Test {
       "keep.sql", "INSERT INTO archive (id, total) SELECT id, total FROM orders WHERE id > 100;");
 };
 
-TEST_F(PrivilegesE2eTest, TheRecipeIsEnoughForAnUpdate) { ExpectThereAndBack(" UPDATE ON", update_); }
+TEST_F(PrivilegesE2eTest, TheRecipeIsEnoughForAnUpdate) {
+  ExpectThereAndBack(" UPDATE ON", update_);
+}
 TEST_F(PrivilegesE2eTest, TheRecipeIsEnoughForADelete) { ExpectThereAndBack(" DELETE,", delete_); }
 TEST_F(PrivilegesE2eTest, TheRecipeIsEnoughForAnInsert) { ExpectThereAndBack("archive", insert_); }
 
@@ -136,7 +140,8 @@ TEST_F(PrivilegesE2eTest, AMemberOfTheOwnersRoleMayAddAColumn) {
   for (const std::string& grant : Grants(" UPDATE ON")) database_.Exec(grant);
   const std::string owner = "owner_of_" + database_.name();
   database_.Exec("CREATE ROLE " + owner + "; GRANT USAGE, CREATE ON SCHEMA public TO " + owner +
-                 "; ALTER TABLE orders OWNER TO " + owner + "; GRANT " + owner + " TO " + role_.name());
+                 "; ALTER TABLE orders OWNER TO " + owner + "; GRANT " + owner + " TO " +
+                 role_.name());
   ExpectThereAndBack(" UPDATE ON",
                      MigrationFile("add.sql",
                                    "ALTER TABLE orders ADD COLUMN cents bigint;\n\n"
@@ -147,8 +152,9 @@ TEST_F(PrivilegesE2eTest, AMemberOfTheOwnersRoleMayAddAColumn) {
 
 TEST_F(PrivilegesE2eTest, WithoutOwnershipAColumnIsRefused) {
   for (const std::string& grant : Grants(" UPDATE ON")) database_.Exec(grant);
-  const Finished run = RunPawl(
-      {"run", MigrationFile("add.sql", "ALTER TABLE orders ADD COLUMN cents bigint;")}, role_.url());
+  const Finished run =
+      RunPawl({"run", MigrationFile("add.sql", "ALTER TABLE orders ADD COLUMN cents bigint;")},
+              role_.url());
   EXPECT_EQ(run.exit_code, 2) << run.both();
   EXPECT_NE(run.err.find("owner"), std::string::npos) << run.err;
 }

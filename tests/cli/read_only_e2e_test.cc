@@ -32,12 +32,12 @@ TEST_F(ReadOnlyE2eTest, AReplicaIsRefusedByEveryCommandThatWrites) {
   ASSERT_EQ(RunPawl({"run", file_}, database_.url()).exit_code, 0);
   const std::string& directory = SharedServer().directory();
   const std::string data = directory + "/replica";
-  RunTool({ServerProgram("pg_basebackup"), "-d", SharedServer().SocketConnectionString(), "-D", data,
-           "-R", "-c", "fast", "--no-sync"},
+  RunTool({ServerProgram("pg_basebackup"), "-d", SharedServer().SocketConnectionString(), "-D",
+           data, "-R", "-c", "fast", "--no-sync"},
           directory);
-  BackgroundTool replica({ServerProgram("postgres"), "-D", data, "-c", "listen_addresses=", "-c",
-                          "port=5432"},
-                         directory);
+  BackgroundTool replica(
+      {ServerProgram("postgres"), "-D", data, "-c", "listen_addresses=", "-c", "port=5432"},
+      directory);
   const std::string url = SocketUrl(directory, 5432, database_.name());
   replica.WaitUntilReady(url);
   const std::string other = MigrationFile("other.sql", "UPDATE item SET price = price + 2;");

@@ -28,7 +28,8 @@ TEST_F(RivalRunsE2eTest, TheSecondIsRefusedWhileTheFirstIsUnfinished) {
 }
 
 TEST_F(RivalRunsE2eTest, OtherTablesAreFree) {
-  database_.Exec("CREATE TABLE other (id bigint PRIMARY KEY, n integer); INSERT INTO other VALUES (1, 1)");
+  database_.Exec(
+      "CREATE TABLE other (id bigint PRIMARY KEY, n integer); INSERT INTO other VALUES (1, 1)");
   const std::string free = MigrationFile("free.sql", "UPDATE other SET n = n + 1;");
   const Finished run = RunPawl({"run", free}, database_.url());
   EXPECT_EQ(run.exit_code, 0) << run.both();

@@ -1,5 +1,5 @@
-// What an administrator has set for the role is for the application, and none of it may stop a run or
-// change what it writes.
+// What an administrator has set for the role is for the application, and none of it may stop a run
+// or change what it writes.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -19,12 +19,12 @@ class RoleSettingsE2eTest : public testing::Test {
  protected:
   RoleSettingsE2eTest() {
     database_.Exec(
-        "CREATE SCHEMA app; CREATE TABLE app.event (id timestamptz PRIMARY KEY, body bytea NOT NULL, note "
-        "text, day text);"
-        "INSERT INTO app.event SELECT '2024-02-01 12:00+00'::timestamptz + n * interval '7 hours', "
-        "decode(lpad(to_hex(n), 8, '0'), 'hex'), 'n' FROM generate_series(1, 3000) AS n; ANALYZE app.event;"
-        "GRANT USAGE ON SCHEMA app TO " + role_.name() + "; GRANT SELECT, UPDATE ON app.event TO " +
-        role_.name() + "; GRANT CREATE ON DATABASE " + database_.name() + " TO " + role_.name());
+        "CREATE SCHEMA app; CREATE TABLE app.event (id timestamptz PRIMARY KEY, body bytea NOT "
+        "NULL, note text, day text);INSERT INTO app.event SELECT '2024-02-01 "
+        "12:00+00'::timestamptz + n * interval '7 hours', decode(lpad(to_hex(n), 8, '0'), 'hex'), "
+        "'n' FROM generate_series(1, 3000) AS n; ANALYZE app.event;GRANT USAGE ON SCHEMA app TO " +
+        role_.name() + "; GRANT SELECT, UPDATE ON app.event TO " + role_.name() +
+        "; GRANT CREATE ON DATABASE " + database_.name() + " TO " + role_.name());
   }
 
   void Set(const std::string& setting) {
@@ -33,12 +33,13 @@ class RoleSettingsE2eTest : public testing::Test {
 
   void ExpectThereAndBack(const std::string& pace = "0") {
     const auto hash = [&] {
-      return database_.Value("SELECT md5(string_agg(e::text, ',' ORDER BY id)) FROM app.event AS e");
+      return database_.Value(
+          "SELECT md5(string_agg(e::text, ',' ORDER BY id)) FROM app.event AS e");
     };
     const std::string before = hash();
     const std::string log = MigrationFile("run.log", "");
-    const Finished run = RunPawl(
-        {"run", file_, "--batch-rows", "300", "--pace", pace, "--log", log}, role_.url());
+    const Finished run =
+        RunPawl({"run", file_, "--batch-rows", "300", "--pace", pace, "--log", log}, role_.url());
     EXPECT_EQ(run.exit_code, 0) << run.both();
     // No connection was ended in between, and none had to be made again.
     EXPECT_EQ(database_.Integer("SELECT max(worker_id) FROM pawl.worker"), 1);
@@ -56,9 +57,10 @@ class RoleSettingsE2eTest : public testing::Test {
   TestDatabase database_;
   ClerkRole role_{database_};
   // A backslash, and a value that depends on the form of bytea.
-  std::string file_ = MigrationFile("mark.sql",
-                                    "UPDATE app.event SET note = 'ä\\b', body = body || '\\x01'::bytea, "
-                                    "day = to_char(id, 'YYYY');");
+  std::string file_ =
+      MigrationFile("mark.sql",
+                    "UPDATE app.event SET note = 'ä\\b', body = body || '\\x01'::bytea, day = "
+                    "to_char(id, 'YYYY');");
 };
 
 TEST_F(RoleSettingsE2eTest, TimeoutsOfOneMillisecond) {
@@ -70,7 +72,9 @@ TEST_F(RoleSettingsE2eTest, TimeoutsOfOneMillisecond) {
 
 // Short enough to end any connection that waits, long enough to let one be made.
 TEST_F(RoleSettingsE2eTest, AnIdleSessionTimeout) {
-  if (database_.Integer("SHOW server_version_num") < 140000) GTEST_SKIP() << "from PostgreSQL 14 on";
+  if (database_.Integer("SHOW server_version_num") < 140000) {
+    GTEST_SKIP() << "from PostgreSQL 14 on";
+  }
   Set("idle_session_timeout = '50ms'");
   ExpectThereAndBack("3000");
 }
@@ -106,9 +110,9 @@ TEST_F(RoleSettingsE2eTest, ASearchPathToNowhere) {
 TEST_F(RoleSettingsE2eTest, TriggersThatDoNotFire) {
   database_.Exec(
       "CREATE TABLE app.fired (n integer); GRANT INSERT ON app.fired TO " + role_.name() +
-      "; CREATE FUNCTION app.count() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO app.fired "
-      "VALUES (1); RETURN NEW; END'; CREATE TRIGGER t BEFORE UPDATE ON app.event FOR EACH ROW EXECUTE "
-      "FUNCTION app.count()");
+      "; CREATE FUNCTION app.count() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO "
+      "app.fired VALUES (1); RETURN NEW; END'; CREATE TRIGGER t BEFORE UPDATE ON app.event FOR "
+      "EACH ROW EXECUTE FUNCTION app.count()");
   Set("session_replication_role = replica");
   const Finished refused = RunPawl({"run", file_}, role_.url());
   EXPECT_EQ(refused.exit_code, 2) << refused.both();

@@ -48,8 +48,8 @@ void RunTool(const std::vector<std::string>& arguments, const std::string& direc
     control::WaitForChild(pid, seconds(10));
   }
   if (!status || *status != 0) {
-    throw std::runtime_error(arguments.front() + " failed: " +
-                             Content(LogPath(arguments, directory)));
+    throw std::runtime_error(arguments.front() +
+                             " failed: " + Content(LogPath(arguments, directory)));
   }
 }
 
@@ -80,7 +80,9 @@ void BackgroundTool::WaitUntilReady(const std::string& url) {
       return false;
     }
   };
-  if (!WaitUntil(answers, seconds(30))) throw std::runtime_error("not ready: " + Content(log_path_));
+  if (!WaitUntil(answers, seconds(30))) {
+    throw std::runtime_error("not ready: " + Content(log_path_));
+  }
 }
 
 std::string SocketUrl(const std::string& directory, int port, const std::string& database) {

@@ -1,5 +1,5 @@
-// Programs beside a test's server (pg_dump, pg_basebackup, pgbouncer, a second postgres), run as the
-// account of the server and never as root.
+// Programs beside a test's server (pg_dump, pg_basebackup, pgbouncer, a second postgres), run as
+// the account of the server and never as root.
 #pragma once
 
 #include <sys/types.h>

@@ -91,8 +91,8 @@ class ScriptedServer {
 
   std::string Answer() const {
     const char format = script_.is_binary ? '\1' : '\0';
-    std::string answer = Message('1', "") + Message('2', "") + Message('n', "") +
-                         Message('H', format + "\0\0"s);
+    std::string answer =
+        Message('1', "") + Message('2', "") + Message('n', "") + Message('H', format + "\0\0"s);
     for (const std::string& message : script_.messages) answer += Message('d', message);
     if (script_.hangs_up) return answer;
     return answer + Message('c', "") + Message('C', script_.tag + "\0"s) + Message('Z', "I");

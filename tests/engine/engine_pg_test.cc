@@ -20,8 +20,8 @@
 namespace pawl::engine {
 namespace {
 
-using ::testing::HasSubstr;
 using test::TestDatabase;
+using ::testing::HasSubstr;
 
 bool WaitUntil(const std::function<bool()>& holds,
                std::chrono::milliseconds limit = std::chrono::seconds(30)) {

@@ -91,8 +91,8 @@ TEST(AddColumnTest, WhatWouldRewriteScanOrFailIsRefused) {
   };
   for (const auto& [column, reason] : kCases) {
     const std::string reasons = Reasons("ALTER TABLE t ADD COLUMN " + column);
-    EXPECT_NE(reasons.find("ddl: ADD COLUMN \"c\": " + reason), std::string::npos)
-        << column << "\n" << reasons;
+    EXPECT_NE(reasons.find("ddl: ADD COLUMN \"c\": " + reason), std::string::npos) << column << "\n"
+                                                                                   << reasons;
   }
 }
 

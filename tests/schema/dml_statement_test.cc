@@ -127,9 +127,9 @@ TEST(UpdateStatementTest, ValuesWithoutAnExpressionOfTheirOwnHaveNone) {
   const Statement update = Parse(
       "UPDATE t SET a = DEFAULT, (b, c) = (SELECT x, y FROM u), d[i] = 1, e.f = g, (h, j) = "
       "(DEFAULT, 2)");
-  const std::map<std::string, Names> read = {
-      {"a", {}},         {"b", {"x", "y"}}, {"c", {"x", "y"}},
-      {"d", {"d", "i"}}, {"e", {"e", "g"}}, {"h", {}}};
+  const std::map<std::string, Names> read = {{"a", {}},         {"b", {"x", "y"}},
+                                             {"c", {"x", "y"}}, {"d", {"d", "i"}},
+                                             {"e", {"e", "g"}}, {"h", {}}};
   ASSERT_EQ(update.assignments.size(), 7U);
   for (const Assignment& assignment : update.assignments) {
     if (assignment.column == "j") {

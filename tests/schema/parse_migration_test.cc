@@ -143,11 +143,20 @@ TEST(ParseMigrationTest, BareNamesHaveTheirMeaning) {
 }
 
 TEST(ParseMigrationTest, EveryKnownOptionTakesItsValues) {
-  const char* const kLines[] = {"order=auto",       "order=key_strides",    "stride=64",
-                                "undo=none",        "inverse=\"a = 1\"",    "keep_in_sync=contract",
-                                "quiet_triggers=false", "quarantine=0",     "batch_rows=1",
-                                "batch_time=50ms",  "batch_time=2s",        "workers=8",
-                                "pace=0",           "allow=self_join,other_name"};
+  const char* const kLines[] = {"order=auto",
+                                "order=key_strides",
+                                "stride=64",
+                                "undo=none",
+                                "inverse=\"a = 1\"",
+                                "keep_in_sync=contract",
+                                "quiet_triggers=false",
+                                "quarantine=0",
+                                "batch_rows=1",
+                                "batch_time=50ms",
+                                "batch_time=2s",
+                                "workers=8",
+                                "pace=0",
+                                "allow=self_join,other_name"};
   for (const char* line : kLines) EXPECT_EQ(OptionsOf(line).size(), 1U) << line;
   EXPECT_EQ(KnownOptions().size(), 12U);
 }
@@ -164,14 +173,33 @@ TEST(ParseMigrationTest, MalformedValueNamesWhatIsAllowed) {
   EXPECT_EQ(OptionError("order=random"),
             "orders.sql, line 1: option order=\"random\" is not understood. Nothing was changed. "
             "Allowed: auto, key, block, key_strides or block_strides.");
-  const char* const kLines[] = {
-      "stride=3",        "stride=128",        "stride=1",       "undo=maybe",
-      "inverse=\"a +\"", "inverse=\"a = 1 WHERE b\"", "inverse=\"a = 1; DROP TABLE t\"",
-      "inverse=\"a = 1 FROM u\"", "keep_in_sync=true", "quiet_triggers=1", "quarantine=-1",
-      "quarantine=many", "batch_rows=0",      "batch_rows=1.5", "batch_rows=99999999999999999999",
-      "batch_time=50",   "batch_time=ms",     "batch_time=0s",  "batch_time=5h",
-      "workers=0",       "workers=1001",      "pace=-1",        "pace=",
-      "allow=,",         "allow=self_join,",  "allow=Self",     "order=key,"};
+  const char* const kLines[] = {"stride=3",
+                                "stride=128",
+                                "stride=1",
+                                "undo=maybe",
+                                "inverse=\"a +\"",
+                                "inverse=\"a = 1 WHERE b\"",
+                                "inverse=\"a = 1; DROP TABLE t\"",
+                                "inverse=\"a = 1 FROM u\"",
+                                "keep_in_sync=true",
+                                "quiet_triggers=1",
+                                "quarantine=-1",
+                                "quarantine=many",
+                                "batch_rows=0",
+                                "batch_rows=1.5",
+                                "batch_rows=99999999999999999999",
+                                "batch_time=50",
+                                "batch_time=ms",
+                                "batch_time=0s",
+                                "batch_time=5h",
+                                "workers=0",
+                                "workers=1001",
+                                "pace=-1",
+                                "pace=",
+                                "allow=,",
+                                "allow=self_join,",
+                                "allow=Self",
+                                "order=key,"};
   for (const char* line : kLines) {
     EXPECT_TRUE(Says(OptionError(line), "is not understood. Nothing was changed. Allowed:"))
         << line;

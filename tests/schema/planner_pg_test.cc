@@ -113,8 +113,9 @@ TEST_F(PlannerTest, TheSyncTriggerFiresForARoleWithoutRightsOnItsSchema) {
       "-- pawl: keep_in_sync\nUPDATE orders AS o SET note = o.status || '!' WHERE o.total > 10");
   database_.Exec("CREATE SCHEMA pawl");
   database_.Exec(plan.steps.at(0).sql);
-  database_.Exec("CREATE ROLE \"" + database_.name() + "_app\" LOGIN; GRANT SELECT, INSERT, UPDATE "
-                 "ON orders TO \"" + database_.name() + "_app\"");
+  database_.Exec("CREATE ROLE \"" + database_.name() +
+                 "_app\" LOGIN; GRANT SELECT, INSERT, UPDATE ON orders TO \"" + database_.name() +
+                 "_app\"");
   database_.Exec("SET ROLE \"" + database_.name() + "_app\"");
   database_.Exec(
       "INSERT INTO orders (customer_id, total, status) VALUES (1, 11, 'a'), (1, 9, 'b')");
@@ -128,8 +129,8 @@ TEST_F(PlannerTest, TheSyncTriggerFiresForARoleWithoutRightsOnItsSchema) {
   database_.Exec("RESET ROLE");
   database_.Exec(plan.steps.at(2).sql);
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal"), 0);
-  database_.Exec("DROP OWNED BY \"" + database_.name() + "_app\"; DROP ROLE \"" +
-                 database_.name() + "_app\"");
+  database_.Exec("DROP OWNED BY \"" + database_.name() + "_app\"; DROP ROLE \"" + database_.name() +
+                 "_app\"");
 }
 
 TEST_F(PlannerTest, RoundingOnStorageIsNotSelfExcluding) {
@@ -138,24 +139,24 @@ TEST_F(PlannerTest, RoundingOnStorageIsNotSelfExcluding) {
                    .self_excluding);
   EXPECT_TRUE(BackfillOf("UPDATE orders SET note = status WHERE note IS DISTINCT FROM status")
                   .self_excluding);
-  EXPECT_TRUE(
-      BackfillOf("UPDATE orders SET status = 'old' WHERE status = 'new'").self_excluding);
+  EXPECT_TRUE(BackfillOf("UPDATE orders SET status = 'old' WHERE status = 'new'").self_excluding);
 }
 
 TEST_F(PlannerTest, ABeforeTriggerMayUndoWhatAStatementAssigns) {
-  database_.Exec("CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.note := NULL; "
-                 "RETURN NEW; END'; CREATE TRIGGER mine BEFORE UPDATE ON orders FOR EACH ROW "
-                 "EXECUTE FUNCTION t()");
+  database_.Exec(
+      "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.note := NULL; RETURN "
+      "NEW; END'; CREATE TRIGGER mine BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION t()");
   const Plan plan = PlanOf("UPDATE orders SET note = status WHERE note IS NULL");
   EXPECT_FALSE(plan.steps.at(0).backfill.value().self_excluding);
   EXPECT_THAT(plan.steps.at(0).notes, ::testing::Contains(HasSubstr("Trigger mine")));
 }
 
 TEST_F(PlannerTest, PartitionsAreWalkedOneByOne) {
-  database_.Exec("CREATE TABLE parted (id bigint, region text, v int, w int, PRIMARY KEY (id, "
-                 "region)) PARTITION BY LIST (region); CREATE TABLE parted_eu PARTITION OF parted "
-                 "FOR VALUES IN ('eu'); CREATE TABLE parted_us PARTITION OF parted FOR VALUES IN "
-                 "('us'); INSERT INTO parted SELECT i, 'eu', i FROM generate_series(1, 10) i");
+  database_.Exec(
+      "CREATE TABLE parted (id bigint, region text, v int, w int, PRIMARY KEY (id, region)) "
+      "PARTITION BY LIST (region); CREATE TABLE parted_eu PARTITION OF parted FOR VALUES IN "
+      "('eu'); CREATE TABLE parted_us PARTITION OF parted FOR VALUES IN ('us'); INSERT INTO parted "
+      "SELECT i, 'eu', i FROM generate_series(1, 10) i");
   const Plan plan = PlanOf(
       "ALTER TABLE parted ADD COLUMN z int;\nUPDATE parted AS p SET z = p.v WHERE p.z IS NULL");
   ASSERT_EQ(plan.steps.size(), 3U);
@@ -215,8 +216,8 @@ TEST_F(PlannerTest, VolatileExpressionsNeedToBeAllowed) {
 }
 
 TEST_F(PlannerTest, CascadesNeedToBeAllowed) {
-  database_.Exec("CREATE TABLE lines (id int PRIMARY KEY, o bigint REFERENCES orders ON DELETE "
-                 "CASCADE)");
+  database_.Exec(
+      "CREATE TABLE lines (id int PRIMARY KEY, o bigint REFERENCES orders ON DELETE CASCADE)");
   EXPECT_THAT(RefusalOf("DELETE FROM orders"), HasSubstr("allow=cascade"));
   EXPECT_TRUE(BackfillOf("-- pawl: allow=cascade\nDELETE FROM orders").self_excluding);
 }

@@ -37,7 +37,8 @@ Backfill Strided(const std::string& type, std::int64_t stride, std::int64_t salt
 class RenderSlicePgTest : public testing::Test {
  protected:
   void Fill(const std::string& type, const std::string& select) {
-    database_.Exec("DROP TABLE IF EXISTS t; CREATE TABLE t (id " + type + " PRIMARY KEY); INSERT INTO t " + select);
+    database_.Exec("DROP TABLE IF EXISTS t; CREATE TABLE t (id " + type +
+                   " PRIMARY KEY); INSERT INTO t " + select);
   }
 
   Keys In(const Backfill& backfill, const Slice& slice) {
@@ -45,7 +46,9 @@ class RenderSlicePgTest : public testing::Test {
     const std::string sql = fmt::format("SELECT id::text FROM {} WHERE {}", Walked(backfill),
                                         InSlice(backfill, slice, binder));
     Keys keys;
-    for (const db::Row& row : session_.Query(sql, binder.Take()).rows) keys.insert(db::ToText(row[0]));
+    for (const db::Row& row : session_.Query(sql, binder.Take()).rows) {
+      keys.insert(db::ToText(row[0]));
+    }
     return keys;
   }
 
@@ -82,9 +85,10 @@ TEST_F(RenderSlicePgTest, AtBothEndsOfBigint) {
   constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
   constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
   Fill("bigint",
-       fmt::format("SELECT '{}'::bigint + n FROM generate_series(0, 200) AS n UNION ALL SELECT {} - n "
-                   "FROM generate_series(0, 200) AS n",
-                   kMin, kMax));
+       fmt::format(
+           "SELECT '{}'::bigint + n FROM generate_series(0, 200) AS n UNION ALL SELECT {} - n FROM "
+           "generate_series(0, 200) AS n",
+           kMin, kMax));
   ExpectPartition("bigint", {Position{std::to_string(kMin)}, {std::to_string(kMin + 150)}});
   ExpectPartition("bigint", {Position{std::to_string(kMax - 150)}, {std::to_string(kMax)}});
 }

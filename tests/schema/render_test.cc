@@ -255,8 +255,7 @@ TEST(RenderSliceTest, ASparseIntegerKeyIsSifted) {
 }
 
 TEST(RenderKeysTest, TheBoundaryOfACompositeKeyIsInTheOrderOfItsColumns) {
-  ExpectGolden("key_at",
-               RenderKeyAt(UpdateFrom(), Rows({"eu", "17"}, {"us", "4711"}), 1'000));
+  ExpectGolden("key_at", RenderKeyAt(UpdateFrom(), Rows({"eu", "17"}, {"us", "4711"}), 1'000));
 }
 
 TEST(RenderKeysTest, TheBoundaryInBlockOrderIsAPlace) {
@@ -308,16 +307,15 @@ TEST(RenderRevertTest, AnInverseIsForTheVersionsThatTheBatchWrote) {
 }
 
 TEST(RenderRevertTest, APreviewListsConflictsAndChangesNothing) {
-  ExpectGolden("revert_preview",
-               RenderRevertPreview(UpdateWithImages(), SomeRows(), 31, Facts()));
+  ExpectGolden("revert_preview", RenderRevertPreview(UpdateWithImages(), SomeRows(), 31, Facts()));
 }
 
 TEST(RenderRevertTest, AnImplicitUndoWalksAgainAndSetsNull) {
   Backfill backfill = Update();
   backfill.undo = UndoKind::kImplicit;
-  for (const auto& [name, on_conflict] : {std::pair{"stop", OnConflict::kStop},
-                                          std::pair{"skip", OnConflict::kSkip},
-                                          std::pair{"force", OnConflict::kForce}}) {
+  for (const auto& [name, on_conflict] :
+       {std::pair{"stop", OnConflict::kStop}, std::pair{"skip", OnConflict::kSkip},
+        std::pair{"force", OnConflict::kForce}}) {
     ExpectGolden(fmt::format("revert_implicit_{}", name),
                  RenderChange(ImplicitRevert(backfill, on_conflict), SomeRows(), Facts(-1), kOld));
   }

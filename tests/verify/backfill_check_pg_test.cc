@@ -123,8 +123,10 @@ CREATE TABLE pawl.undo_1_1 (batch_id bigint PRIMARY KEY, k1 bigint[], h bigint[]
     }
     if (plan_.kind == schema::StatementKind::kInsertSelect) {
       return "WITH made AS (INSERT INTO copies (total, note) SELECT total * 2, note FROM orders "
-             "WHERE id % 2 = 0 AND " + in + " RETURNING *), kept AS (INSERT INTO pawl.undo_1_1 "
-             "SELECT $batch, array_agg(id), array_agg(0) FROM made), rows AS (SELECT FROM made)";
+             "WHERE id % 2 = 0 AND " +
+             in +
+             " RETURNING *), kept AS (INSERT INTO pawl.undo_1_1 SELECT $batch, array_agg(id), "
+             "array_agg(0) FROM made), rows AS (SELECT FROM made)";
     }
     if (plan_.undo == schema::UndoKind::kImage) {
       return "WITH old AS (SELECT id, total FROM orders WHERE id % 2 = 0 AND " + in +
@@ -457,9 +459,9 @@ TEST_F(BackfillCheckPgTest, RowsChangedOrDeletedAfterTheirImageAreFoundUnlessAcc
   database_.Exec("UPDATE orders SET note = 'other' WHERE id = 12");  // Not a changed column.
   database_.Exec("DELETE FROM orders WHERE id = 20");
   database_.Exec("INSERT INTO orders VALUES (-2, 1, NULL, '')");  // New; never in scope.
-  EXPECT_THAT(Check().differences,
-              ElementsAre(Finding{"10", kChanged},
-                          Finding{"20", "The row was deleted after its batch."}));
+  EXPECT_THAT(
+      Check().differences,
+      ElementsAre(Finding{"10", kChanged}, Finding{"20", "The row was deleted after its batch."}));
   ExpectPassed(Check(true), kRows / 2 - 2, 2);
 }
 

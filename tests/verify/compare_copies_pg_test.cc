@@ -116,13 +116,13 @@ const Poison kPoisons[] = {
 class PoisonPgTest : public TwoSides,
                      public ::testing::TestWithParam<std::tuple<Poison, int /* threads */>> {};
 
-INSTANTIATE_TEST_SUITE_P(
-    Values, PoisonPgTest,
-    ::testing::Combine(::testing::ValuesIn(kPoisons),
-                       ::testing::Range(1, kPipelineThreadsMax + 1)),
-    [](const auto& test) {
-      return std::get<0>(test.param).name + std::to_string(std::get<1>(test.param));
-    });
+INSTANTIATE_TEST_SUITE_P(Values, PoisonPgTest,
+                         ::testing::Combine(::testing::ValuesIn(kPoisons),
+                                            ::testing::Range(1, kPipelineThreadsMax + 1)),
+                         [](const auto& test) {
+                           return std::get<0>(test.param).name +
+                                  std::to_string(std::get<1>(test.param));
+                         });
 
 TEST_P(PoisonPgTest, IsFoundAndNamed) {
   const auto& [poison, threads] = GetParam();
@@ -221,8 +221,8 @@ TEST_F(CompareCopiesPgTest, NamesEveryRowThatIsOnOneSideOnly) {
   source_.Exec("TRUNCATE target");
   const Comparison comparison = Compare();
   EXPECT_THAT(comparison.differences, SizeIs(50));
-  EXPECT_THAT(comparison.differences, ::testing::Each(::testing::Field(
-                                          &Difference::kind, Difference::kMissing)));
+  EXPECT_THAT(comparison.differences,
+              ::testing::Each(::testing::Field(&Difference::kind, Difference::kMissing)));
 }
 
 TEST_F(CompareCopiesPgTest, CountsDuplicateRows) {
@@ -249,9 +249,9 @@ TEST_F(CompareCopiesPgTest, KeysMayBeNull) {
 TEST_F(CompareCopiesPgTest, RowsWithoutKeyAreNamedByTheirText) {
   Fill(1'000);
   source_.Exec("UPDATE target SET b = 'c' WHERE id = 3");
-  EXPECT_THAT(CompareQueries(CopyTable("source", "t::text"), CopyTable("target", "t::text"))
-                  .differences,
-              ElementsAre(Extra("(3,a3,c)"), Missing("(3,a3,b3)")));
+  EXPECT_THAT(
+      CompareQueries(CopyTable("source", "t::text"), CopyTable("target", "t::text")).differences,
+      ElementsAre(Extra("(3,a3,c)"), Missing("(3,a3,b3)")));
 }
 
 TEST_F(CompareCopiesPgTest, StorageIsNoDifference) {

@@ -83,10 +83,10 @@ TEST_F(RowMatcherTest, NullIsAKeyOfItsOwn) {
 
 TEST_F(RowMatcherTest, IntegersAscend) {
   for (const char* key : {"10", "9", "100", "1"}) Source(key, "a");
-  EXPECT_THAT(Differences(), ElementsAre(Difference{"1", Difference::kMissing},
-                                         Difference{"9", Difference::kMissing},
-                                         Difference{"10", Difference::kMissing},
-                                         Difference{"100", Difference::kMissing}));
+  EXPECT_THAT(
+      Differences(),
+      ElementsAre(Difference{"1", Difference::kMissing}, Difference{"9", Difference::kMissing},
+                  Difference{"10", Difference::kMissing}, Difference{"100", Difference::kMissing}));
 }
 
 TEST_F(RowMatcherTest, StopsAtTheLimit) {

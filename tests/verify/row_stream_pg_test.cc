@@ -17,9 +17,9 @@ std::string Copy(const std::string& query) {
   return "COPY (" + query + ") TO STDOUT (FORMAT binary)";
 }
 
-const std::string kRows =
-    Copy("SELECT i, repeat('x', i % 300), CASE WHEN i % 3 = 0 THEN i END "
-         "FROM generate_series(1, 50000) AS i");
+const std::string kRows = Copy(
+    "SELECT i, repeat('x', i % 300), CASE WHEN i % 3 = 0 THEN i END FROM generate_series(1, 50000) "
+    "AS i");
 // In FROM, generate_series would be finished before the first row is sent.
 const std::string kEndless = Copy("SELECT generate_series(1, 1000000000), repeat('x', 100)");
 
@@ -55,12 +55,13 @@ TEST_P(RowStreamPgTest, CombinesBlocksInOrder) {
   std::int64_t expected = 0;
   const std::string copy_sql =
       Copy("SELECT i::text, repeat('x', 100) FROM generate_series(1, 50000) AS i");
-  StreamRows(sql_.raw(), copy_sql, GetParam(), {}, [](HashedBlock&) {},
-             [&](const HashedBlock& hashed) {
-               for (std::size_t index = 0; index < hashed.block.row_count(); ++index) {
-                 EXPECT_EQ(db::FirstField(hashed.block.row(index)), std::to_string(++expected));
-               }
-             });
+  StreamRows(
+      sql_.raw(), copy_sql, GetParam(), {}, [](HashedBlock&) {},
+      [&](const HashedBlock& hashed) {
+        for (std::size_t index = 0; index < hashed.block.row_count(); ++index) {
+          EXPECT_EQ(db::FirstField(hashed.block.row(index)), std::to_string(++expected));
+        }
+      });
   EXPECT_EQ(expected, 50'000);
 }
 
@@ -78,7 +79,8 @@ TEST_P(RowStreamPgTest, AServersErrorComesThroughWhole) {
 
 TEST_P(RowStreamPgTest, AnErrorOfAStageEndsTheReading) {
   const auto fail = [](const HashedBlock&) { throw std::runtime_error("enough"); };
-  EXPECT_THROW(StreamRows(sql_.raw(), kEndless, GetParam(), {}, [](HashedBlock&) {}, fail),
+  EXPECT_THROW(StreamRows(
+                   sql_.raw(), kEndless, GetParam(), {}, [](HashedBlock&) {}, fail),
                std::runtime_error);
   EXPECT_THROW(StreamRows(sql_.raw(), kEndless, GetParam(), {}, fail, [](const HashedBlock&) {}),
                std::runtime_error);
@@ -87,8 +89,9 @@ TEST_P(RowStreamPgTest, AnErrorOfAStageEndsTheReading) {
 
 TEST_P(RowStreamPgTest, AStopEndsTheReading) {
   std::stop_source stop;
-  StreamRows(sql_.raw(), kEndless, GetParam(), stop.get_token(), [](HashedBlock&) {},
-             [&](const HashedBlock&) { stop.request_stop(); });
+  StreamRows(
+      sql_.raw(), kEndless, GetParam(), stop.get_token(), [](HashedBlock&) {},
+      [&](const HashedBlock&) { stop.request_stop(); });
   EXPECT_EQ(sql_.Integer("SELECT 1"), 1);
 }
 
