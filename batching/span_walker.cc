@@ -14,19 +14,22 @@ constexpr std::int64_t kSubRangesMin = 10;
 }  // namespace
 
 SpanWalker::SpanWalker(KeySource& keys, const schema::Backfill& backfill, schema::Position end,
-                       Cursor cursor, std::int64_t window_rows, Passes passes)
+                       Cursor cursor, std::int64_t window_rows, Passes passes,
+                       std::shared_ptr<StrideWatch> watch)
     : keys_(keys),
       backfill_(backfill),
       end_(std::move(end)),
       cursor_(std::move(cursor)),
       window_rows_(window_rows),
       downward_(passes == Passes::kDownward),
-      watch_(passes == Passes::kOne ? 1 : backfill.stride) {}
+      watch_(watch != nullptr
+                 ? std::move(watch)
+                 : std::make_shared<StrideWatch>(passes == Passes::kOne ? 1 : backfill.stride)) {}
 
 std::optional<schema::Slice> SpanWalker::Next(std::int64_t rows, bool exact) {
   if (cursor_.in_window || opened_) return NextInWindow(rows, exact);
   if (cursor_.at && *cursor_.at == end_) return std::nullopt;
-  if (!watch_.striding()) return NextPlain(rows, exact);
+  if (!watch_->striding()) return NextPlain(rows, exact);
   OpenWindow(rows);
   return NextInWindow(rows, exact);
 }
@@ -49,7 +52,7 @@ void SpanWalker::OpenWindow(std::int64_t rows) {
   opened_ = opened;
   cuts_.clear();
   give_up_ = false;
-  watch_.BeginWindow();
+  watch_->BeginWindow();
   CutPass(rows);
 }
 
@@ -121,11 +124,11 @@ void SpanWalker::Commit(const schema::Slice& slice, std::int64_t rows, std::int6
   cursor_ = next;
   opened_.reset();
   if (!windowed) {
-    watch_.VisitedPlain(rows);
+    watch_->VisitedPlain(rows);
     return;
   }
   if (!give_up_ && at.residue_hi - at.residue_lo == 1) {
-    give_up_ = watch_.GiveUp(at.residue_lo, updated, hot, window_rows_);
+    give_up_ = watch_->GiveUp(at.residue_lo, updated, hot, window_rows_);
   }
   if (pass_ended) {
     // The cuts serve every pass of one class; not the merged pass, and not when they began half

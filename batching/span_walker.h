@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -44,9 +45,10 @@ enum class Passes { kOne, kUpward, kDownward };
 class SpanWalker {
  public:
   // `keys` and `backfill` must outlive the walker. `window_rows` is how many rows a stride window
-  // spans.
+  // spans. `watch` is what earlier spans have taught, so that where strides do not pay not every
+  // span tries them anew; null: nothing yet.
   SpanWalker(KeySource& keys, const schema::Backfill& backfill, schema::Position end, Cursor cursor,
-             std::int64_t window_rows, Passes passes);
+             std::int64_t window_rows, Passes passes, std::shared_ptr<StrideWatch> watch = nullptr);
 
   // The next slice of about `rows` rows, or nullopt at the end. `exact`: count rows, not estimates.
   // Throws what the key source throws, and has then changed nothing.
@@ -66,7 +68,7 @@ class SpanWalker {
   void MoveEnd(schema::Position end);
 
   const Cursor& cursor() const { return cursor_; }
-  double hot_share() const { return watch_.hot_share(); }
+  double hot_share() const { return watch_->hot_share(); }
   bool striding() const { return cursor_.in_window; }
 
  private:
@@ -81,7 +83,7 @@ class SpanWalker {
   Cursor cursor_;
   std::int64_t window_rows_;
   bool downward_;
-  StrideWatch watch_;
+  std::shared_ptr<StrideWatch> watch_;
   // The sub-ranges of the pass in progress: their upper ends, the last one the window's. A window
   // that was opened but has no committed batch yet exists in `opened_` only.
   std::optional<Cursor> opened_;

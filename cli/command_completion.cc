@@ -44,7 +44,7 @@ int PrintBash(const CLI::App& app) {
 {}    esac ;;
   esac
   case ${{COMP_WORDS[1]}}:$word in
-    plan:[!-]* | run:[!-]* | plan: | run:) COMPREPLY=($(compgen -f -- "$word")) ;;
+    lint:[!-]* | plan:[!-]* | run:[!-]* | lint: | plan: | run:) COMPREPLY=($(compgen -f -- "$word")) ;;
     *) COMPREPLY=($(compgen -W "$words" -- "$word")) ;;
   esac
 }}

@@ -13,6 +13,7 @@ void AddAbort(CLI::App& app, Action& action);
 void AddCompletion(CLI::App& app, Action& action);
 void AddDemo(CLI::App& app, Action& action);
 void AddInit(CLI::App& app, Action& action);
+void AddLint(CLI::App& app, Action& action);
 void AddPause(CLI::App& app, Action& action);
 void AddPlan(CLI::App& app, Action& action);
 void AddResume(CLI::App& app, Action& action);

@@ -82,7 +82,9 @@ void AddMigrationOptions(CLI::App& command, MigrationOptions& options) {
   command.add_option("FILE", options.file, "SQL file; -: standard input")->required();
   command.add_option("--name", options.name, "Name of the migration (default: the file's)");
   for (const std::string& option : schema::KnownOptions()) {
-    if (option == "inverse" || option == "workers" || option == "pace") continue;
+    if (option == "inverse" || option == "ignore" || option == "workers" || option == "pace") {
+      continue;
+    }
     options.values.emplace_back(option, "");
   }
   // Only now do the values stay where they are, and the parser may hold on to them.

@@ -12,6 +12,7 @@ find_library(PQXX_LIBRARY pqxx REQUIRED)
 find_library(PG_QUERY_LIBRARY pg_query REQUIRED)
 find_path(PG_QUERY_INCLUDE_DIR pg_query.h REQUIRED)
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
-find_path(CONCURRENTQUEUE_INCLUDE_DIR concurrentqueue/concurrentqueue.h
-          PATHS /usr/include REQUIRED)
+# Debian 12 has it in concurrentqueue/, Debian 13 in concurrentqueue/moodycamel/.
+find_path(MOODYCAMEL_INCLUDE_DIR concurrentqueue.h
+          PATH_SUFFIXES concurrentqueue/moodycamel concurrentqueue REQUIRED)
 find_library(PROTOBUF_C_LIBRARY protobuf-c)

@@ -52,13 +52,14 @@ batching::Cursor CursorOf(const schema::Backfill& backfill, const checkpoints::S
 class ChangeTask : public SpanTask {
  public:
   ChangeTask(const schema::Backfill& backfill, const ChangeFacts& facts, db::Pipeline& pipeline,
-             const checkpoints::SpanLease& lease, std::int64_t worker)
+             const checkpoints::SpanLease& lease, std::int64_t worker,
+             std::shared_ptr<batching::StrideWatch> watch)
       : backfill_(backfill),
         facts_(facts),
         pipeline_(pipeline),
         keys_(pipeline, backfill),
         walker_(keys_, backfill, schema::PositionFrom(lease.end_key), CursorOf(backfill, lease),
-                WindowRows(backfill), PassesOf(backfill, facts)),
+                WindowRows(backfill), PassesOf(backfill, facts), std::move(watch)),
         span_(lease.span),
         seq_(lease.seq),
         worker_(worker) {}
@@ -160,7 +161,18 @@ ChangeSource::ChangeSource(schema::Backfill backfill, const ChangeFacts& facts)
 std::unique_ptr<SpanTask> ChangeSource::Open(db::Pipeline& pipeline,
                                              const checkpoints::SpanLease& lease,
                                              std::int64_t worker) {
-  return std::make_unique<ChangeTask>(backfill_, facts_, pipeline, lease, worker);
+  return std::make_unique<ChangeTask>(backfill_, facts_, pipeline, lease, worker,
+                                      WatchOf(pipeline));
+}
+
+std::shared_ptr<batching::StrideWatch> ChangeSource::WatchOf(const db::Pipeline& worker) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<batching::StrideWatch>& watch = watches_[&worker];
+  if (watch == nullptr) {
+    const bool in_strides = PassesOf(backfill_, facts_) != batching::Passes::kOne;
+    watch = std::make_shared<batching::StrideWatch>(in_strides ? backfill_.stride : 1);
+  }
+  return watch;
 }
 
 bool ChangeSource::Split(db::Pipeline& pipeline) {

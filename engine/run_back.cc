@@ -41,7 +41,8 @@ RunProcess::Verdict RunProcess::RevertStep(const schema::Step& step,
         checkpoints::Conflicts(*session_, run_id_) > 0) {
       return Verdict::kDone;
     }
-    return RunSimpleStep(step, step.inverse, "reverted");
+    return step.alone ? RunAloneStep(step, step.inverse, "reverted")
+                      : RunSimpleStep(step, step.inverse, "reverted");
   }
   const Verdict verdict = step.backfill->undo == schema::UndoKind::kImplicit
                               ? RevertByWalking(step, settings)

@@ -6,7 +6,6 @@
 #include "checkpoints/step_store.h"
 #include "db/fault.h"
 #include "engine/ddl.h"
-#include "engine/failure_advice.h"
 #include "engine/run_process.h"
 #include "engine/span_cutting.h"
 #include "engine/sql_keys.h"
@@ -52,7 +51,8 @@ void RunProcess::GoForward() {
 RunProcess::Verdict RunProcess::RunStep(const schema::Step& step) {
   progress_.step = step.number;
   progress_.step_title = step.title;
-  return step.backfill ? RunBackfill(step) : RunSimpleStep(step, step.sql, "done");
+  if (step.backfill) return RunBackfill(step);
+  return step.alone ? RunAloneStep(step, step.sql, "done") : RunSimpleStep(step, step.sql, "done");
 }
 
 RunProcess::Verdict RunProcess::RunSimpleStep(const schema::Step& step, const std::string& sql,
@@ -109,42 +109,15 @@ RunProcess::Verdict RunProcess::VerifyAll() {
   progress_.step_title = "verification";
   progress_.note.clear();
   AddTime();
-  // Looks for a pause every so often: commands must work here too.
   std::atomic<bool> stop{false};
-  std::optional<db::Error> failure;
-  std::atomic<bool> finished{false};
-  std::jthread check([&] {
-    try {
-      db::Session session(where_, "verify", Settings());
-      verification_ =
-          VerifyRun(session, where_, Settings(), plan_, run_id_, true, [&] { return stop.load(); });
-    } catch (const db::Error& error) {
-      failure = error;
-    } catch (const std::exception& error) {
-      failure = db::Error(db::Action::kStop, error.what());
-    }
-    finished = true;
-  });
-  bool interrupted = false;
-  try {
-    while (!finished) {
-      if (!interrupted && !Tick(nullptr)) interrupted = true;
-      if (interrupted) {
-        stop = true;
-        std::this_thread::sleep_for(milliseconds(5));
-      }
-    }
-  } catch (...) {
-    stop = true;
-    throw;
-  }
-  check.join();
+  const auto check = [&] {
+    db::Session session(where_, "verify", Settings());
+    verification_ =
+        VerifyRun(session, where_, Settings(), plan_, run_id_, true, [&] { return stop.load(); });
+  };
+  const Verdict verdict = Meanwhile(check, [&] { stop = true; });
   time_from_ = steady_clock::now();
-  if (interrupted) return Verdict::kInterrupted;
-  // Else it would ask for ever.
-  if (failure && failure->sqlstate() == "53300") throw NoConnection(*failure);
-  if (failure) throw *failure;
-  return Verdict::kDone;
+  return verdict;
 }
 
 }  // namespace pawl::engine

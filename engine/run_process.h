@@ -7,7 +7,8 @@
 //                  then           verify -> sync off -> completed
 //   every process: work on the spans of the running backfill
 //
-// Three chapters: run_process.cc (the loop, workers, progress), run_forward.cc, run_back.cc.
+// Chapters: run_process.cc (the loop, workers, progress), run_forward.cc, run_back.cc,
+// run_alone.cc (statements outside of a transaction).
 //
 // Thread safety: none. Owned and called by one thread; workers are threads of its pool.
 #pragma once
@@ -55,6 +56,11 @@ class RunProcess {
   Verdict RunStep(const schema::Step& step);
   Verdict RunSimpleStep(const schema::Step& step, const std::string& sql,
                         const std::string& new_state);
+  Verdict RunAloneStep(const schema::Step& step, const std::string& sql,
+                       const std::string& new_state);
+  Verdict RunAlone(const schema::Step& step, const std::string& sql);
+  Verdict Meanwhile(const std::function<void()>& work, const std::function<void()>& cancel);
+  bool Says(const std::string& question);
   Verdict RunBackfill(const schema::Step& step);
   Verdict RunRound(const schema::Step& step, int round);
   bool IsLastRound(const schema::Step& step, int round);

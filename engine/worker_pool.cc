@@ -1,6 +1,6 @@
 #include "engine/worker_pool.h"
 
-#include <concurrentqueue/concurrentqueue.h>
+#include <concurrentqueue.h>
 
 namespace pawl::engine {
 

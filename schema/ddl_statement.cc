@@ -10,6 +10,7 @@
 #include "db/quote.h"
 #include "schema/ast_queries.h"
 #include "schema/dml_statement.h"
+#include "schema/online_forms.h"
 #include "schema/sql_tokens.h"
 #include "schema/type_text.h"
 
@@ -165,16 +166,12 @@ std::string RemedyForAlter(const std::string& subtype) {
        "ALTER COLUMN … TYPE would rewrite the whole table under a lock that stops all reads and "
        "writes. Add a column of the new type and fill it with an UPDATE; the change in place comes "
        "with a later version."},
-      {"AT_SetNotNull",
-       "SET NOT NULL would scan the whole table under a lock that stops all reads and writes. Add "
-       "CHECK (… IS NOT NULL) NOT VALID and validate it outside of Pawl; the online form comes "
-       "with a later version."},
       {"AT_DropColumn",
        "DROP COLUMN cannot be taken back. Run it with psql when nothing reads the column any "
        "more."},
       {"AT_AddConstraint",
-       "ADD CONSTRAINT would scan the table or build an index under a lock. Add it NOT VALID and "
-       "validate it outside of Pawl; the online form comes with a later version."},
+       "This form of ADD CONSTRAINT is not known to this version. Write the plain form, of which "
+       "Pawl makes the steps itself, or run it outside of Pawl."},
   };
   const auto found = kRemedies.find(subtype);
   if (found != kRemedies.end()) return found->second;
@@ -201,6 +198,14 @@ void TakeApartAlterTable(const Place& place, const AstObject& body, Statement& s
   if (subtype == "AT_ColumnDefault") {
     statement.column = TextMember(command, "name");
     return;
+  }
+  const AstObject* definition = ObjectMember(command, "def");
+  const AstObject* constraint =
+      definition == nullptr ? nullptr : ObjectMember(*definition, "Constraint");
+  if (constraint != nullptr && TextMember(*constraint, "contype") == "CONSTR_EXCLUSION") {
+    return Refuse(statement,
+                  "ADD CONSTRAINT … EXCLUDE builds its index under a lock that stops all reads and "
+                  "writes, and PostgreSQL has no other way. Run it with psql in a quiet hour.");
   }
   Refuse(statement, RemedyForAlter(subtype));
 }
@@ -292,10 +297,6 @@ KindRefusal RefusalOfKind(std::string_view type) {
        {"select",
         "changes nothing, and its result would have no reader. Remove it, or write INSERT … "
         "SELECT."}},
-      {"IndexStmt",
-       {"ddl",
-        "is not known to this version, and without CONCURRENTLY it stops all writes while the "
-        "index is built. Run CREATE INDEX CONCURRENTLY outside of Pawl."}},
       {"DropStmt",
        {"ddl", "cannot be taken back. Run it with psql when nothing uses the object any more."}},
       {"TruncateStmt",
@@ -344,7 +345,13 @@ void RefuseKind(std::string_view type, Statement& statement) {
 
 void TakeApartDdl(const Place& place, const AstValue& node, Statement& statement) {
   statement.kind = StatementKind::kOtherDdl;
-  if (const AstObject* alter = NodeOf(node, "AlterTableStmt")) {
+  if (HasOnlineForm(node)) {
+    statement.kind = StatementKind::kOnlineDdl;
+    const AstObject& body = *NodeOf(node, NodeType(node));
+    if (const AstObject* relation = ObjectMember(body, "relation")) {
+      FillTarget(place, *relation, statement);
+    }
+  } else if (const AstObject* alter = NodeOf(node, "AlterTableStmt")) {
     TakeApartAlterTable(place, *alter, statement);
   } else if (const AstObject* table = NodeOf(node, "CreateStmt")) {
     TakeApartCreateTable(place, *table, statement);

@@ -240,8 +240,10 @@ std::string HashOf(const std::vector<Statement>& statements) {
   std::string bytes;
   for (const Statement& statement : statements) {
     AppendPart(bytes, CanonicalSql(statement.text));
-    AppendPart(bytes, std::to_string(statement.options.size()));
-    for (const auto& [name, value] : statement.options) {
+    Options options = statement.options;
+    options.erase("ignore");  // Said to the linter; what is done stays the same.
+    AppendPart(bytes, std::to_string(options.size()));
+    for (const auto& [name, value] : options) {
       AppendPart(bytes, name);
       AppendPart(bytes, value);
     }

@@ -84,8 +84,8 @@ bool IsNameList(const std::string& value) {
 constexpr std::string_view kSetListRule =
     "a list of assignments as after SET, in double quotes, for example inverse=\"x = x - 1\"";
 
-const std::array<OptionRule, 12>& Rules() {
-  static const std::array<OptionRule, 12> kRules = {{
+const std::array<OptionRule, 13>& Rules() {
+  static const std::array<OptionRule, 13> kRules = {{
       {"order", "auto, key, block, key_strides or block_strides",
        [](const std::string& value) {
          return IsOneOf(value, {"auto", "key", "block", "key_strides", "block_strides"});
@@ -114,6 +114,7 @@ const std::array<OptionRule, 12>& Rules() {
       {"workers", "a number from 1 to 64", IsWorkers, ""},
       {"pace", "a number of rows per second, 0 for no limit", IsCount, ""},
       {"allow", "names of refusals joined by commas, for example self_join", IsNameList, ""},
+      {"ignore", "names of lint rules joined by commas, for example set_not_null", IsNameList, ""},
   }};
   return kRules;
 }

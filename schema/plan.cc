@@ -37,12 +37,13 @@ constexpr std::array<EnumName<UndoKind>, 4> kUndoKinds = {{{UndoKind::kImplicit,
                                                            {UndoKind::kImage, "image"},
                                                            {UndoKind::kInverse, "inverse"},
                                                            {UndoKind::kNone, "none"}}};
-constexpr std::array<EnumName<StatementKind>, 6> kStatementKinds = {
+constexpr std::array<EnumName<StatementKind>, 7> kStatementKinds = {
     {{StatementKind::kUpdate, "update"},
      {StatementKind::kDelete, "delete"},
      {StatementKind::kInsertSelect, "insert select"},
      {StatementKind::kAddColumn, "add column"},
      {StatementKind::kCreateTable, "create table"},
+     {StatementKind::kOnlineDdl, "online ddl"},
      {StatementKind::kOtherDdl, "other ddl"}}};
 
 constexpr const auto& NamesOf(StepKind) { return kStepKinds; }
@@ -143,6 +144,10 @@ void List(Fields& fields, T& item) {
     fields("inverse", item.inverse);
     fields("table", item.table);
     fields("created_column", item.created_column);
+    fields("alone", item.alone);
+    fields("settled", item.settled);
+    fields("leftover", item.leftover);
+    fields("clear", item.clear);
     fields("backfill", item.backfill);
     fields.Estimated("estimate", item.estimate);
   } else {

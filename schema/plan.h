@@ -126,6 +126,13 @@ struct Step {
   // kDdl, kSyncOn, kSyncOff: what is executed, and what takes it back (empty: nothing does).
   std::string sql;
   std::string inverse;
+  // kDdl that runs outside of a transaction, for as long as it takes: CREATE INDEX CONCURRENTLY,
+  // VALIDATE CONSTRAINT. `settled` is a query that says whether it has happened; `leftover` one that
+  // says whether a try that failed has left what `clear` removes. Either may be empty.
+  bool alone = false;
+  std::string settled;
+  std::string leftover;
+  std::string clear;
   TableName table;             // What it touches; for the conflict check between runs.
   std::string created_column;  // ADD COLUMN: the column; empty for all else.
   std::optional<Backfill> backfill;

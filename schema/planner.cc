@@ -8,6 +8,7 @@
 #include "db/error.h"
 #include "db/quote.h"
 #include "schema/backfill_planner.h"
+#include "schema/online_forms.h"
 #include "schema/schema_view.h"
 
 namespace pawl::schema {
@@ -95,8 +96,7 @@ class DdlPlanner {
       default:
         PlanOther();
     }
-    step_.number = static_cast<int>(planning_.steps.size()) + 1;
-    planning_.steps.push_back(std::move(step_));
+    planning_.Add(std::move(step_));
   }
 
  private:
@@ -235,6 +235,8 @@ Plan MakePlan(db::Session& session, const MigrationFile& migration) {
     CheckRefusals(planning.PlaceOf(statement), statement);
     if (IsBackfill(statement)) {
       PlanBackfill(planning, statement);
+    } else if (statement.kind == StatementKind::kOnlineDdl) {
+      for (Step& step : OnlineSteps(planning, statement)) planning.Add(std::move(step));
     } else {
       DdlPlanner(planning, statement).Plan();
     }

@@ -25,6 +25,11 @@ struct Planning {
   std::string time_zone;
   std::vector<Step> steps;  // Numbered from 1, in order.
 
+  void Add(Step step) {
+    step.number = static_cast<int>(steps.size()) + 1;
+    steps.push_back(std::move(step));
+  }
+
   Place PlaceOf(const Statement& statement) const {
     return {migration.name + ".sql", statement.line};
   }

@@ -176,6 +176,22 @@ TEST(SpanWalkerTest, NoPassReturnsToAPageAtOnce) {
   EXPECT_GE(WalkAll(walker, keys, 10'000).slices.size(), 16u);
 }
 
+TEST(SpanWalkerTest, WhatOneSpanHasLearntHoldsForTheNext) {
+  VectorKeys keys(Numbers(8'000), 4);
+  const schema::Backfill backfill = Strided(4);
+  const auto watch = std::make_shared<StrideWatch>(4);
+  SpanWalker first(keys, backfill, At(4'000), {}, 4'000, Passes::kUpward, watch);
+  EXPECT_EQ(Sorted(WalkAll(first, keys, 400, false, /*hot=*/false).visited), Numbers(4'000));
+  ASSERT_FALSE(watch->striding());
+  Cursor cursor;
+  cursor.at = At(4'000);
+  SpanWalker second(keys, backfill, At(8'000), cursor, 4'000, Passes::kUpward, watch);
+  const auto slice = second.Next(400, false);
+  ASSERT_TRUE(slice.has_value());
+  EXPECT_EQ(slice->residue_lo, 0);
+  EXPECT_EQ(slice->residue_hi, backfill.stride);
+}
+
 TEST(SpanWalkerTest, AFailedSliceIsAskedForAgainSmaller) {
   for (const std::int64_t stride : {1, 4}) {
     VectorKeys keys(Numbers(1'000), stride);

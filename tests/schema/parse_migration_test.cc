@@ -158,7 +158,7 @@ TEST(ParseMigrationTest, EveryKnownOptionTakesItsValues) {
                                 "pace=0",
                                 "allow=self_join,other_name"};
   for (const char* line : kLines) EXPECT_EQ(OptionsOf(line).size(), 1U) << line;
-  EXPECT_EQ(KnownOptions().size(), 12U);
+  EXPECT_EQ(KnownOptions().size(), 13U);
 }
 
 TEST(ParseMigrationTest, UnknownOptionNamesTheNearestOne) {

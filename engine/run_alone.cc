@@ -1,0 +1,100 @@
+// Statements that take long and may not run in a transaction, beside which the run listens to
+// commands.
+#include <atomic>
+#include <thread>
+
+#include "db/fault.h"
+#include "engine/failure_advice.h"
+#include "engine/run_process.h"
+
+namespace pawl::engine {
+
+bool RunProcess::Says(const std::string& question) {
+  return !question.empty() && db::ToBool(session_->Query(question).rows.at(0)[0]);
+}
+
+// Nothing but PostgreSQL's own books says how far such a statement has come: a process that was
+// killed in the middle may have left it done, half done (an invalid index), or still at work. In
+// that last case the removal of the left-over waits for it.
+RunProcess::Verdict RunProcess::RunAloneStep(const schema::Step& step, const std::string& sql,
+                                             const std::string& new_state) {
+  const bool is_there = Says(step.settled);
+  const bool back = new_state == "reverted";
+  const bool is_done = back ? !step.settled.empty() && !is_there && !Says(step.leftover) : is_there;
+  if (!is_done && !sql.empty()) {
+    PAWL_FAULT("before_ddl");
+    if (RunAlone(step, sql) == Verdict::kInterrupted) return Verdict::kInterrupted;
+    PAWL_FAULT("after_ddl");
+  }
+  SetStepState(step, new_state);
+  return Verdict::kDone;
+}
+
+// Its lock lets everybody read and write, so it may wait for as long as it likes. Whatever ends it
+// early, what it left invalid goes with it.
+RunProcess::Verdict RunProcess::RunAlone(const schema::Step& step, const std::string& sql) {
+  std::atomic<int> backend{0};
+  const auto clear = [&](db::Session& session) {
+    if (step.leftover.empty() || !db::ToBool(session.Query(step.leftover).rows.at(0)[0])) return;
+    session.Execute(step.clear);
+  };
+  const auto work = [&] {
+    db::Session session(where_, "ddl", Settings());
+    backend = session.backend_pid();
+    clear(session);
+    try {
+      session.Execute(sql);
+    } catch (const db::Error&) {
+      clear(session);
+      throw;
+    }
+  };
+  const auto cancel = [&] {
+    session_->Query("SELECT pg_cancel_backend($1::integer)", {std::to_string(backend.load())});
+  };
+  return Meanwhile(work, cancel);
+}
+
+// Runs `work` on a thread of its own. Where a command asks to stop, calls `cancel`, which must end
+// it soon, and again until it has ended: the first may have come too early.
+RunProcess::Verdict RunProcess::Meanwhile(const std::function<void()>& work,
+                                          const std::function<void()>& cancel) {
+  std::optional<db::Error> failure;
+  std::atomic<bool> finished{false};
+  std::jthread thread([&] {
+    try {
+      work();
+    } catch (const db::Error& error) {
+      failure = error;
+    } catch (const std::exception& error) {
+      failure = db::Error(db::Action::kStop, error.what());
+    }
+    finished = true;
+  });
+  bool interrupted = false;
+  try {
+    while (!finished) {
+      if (!interrupted && !Tick(nullptr)) interrupted = true;
+      if (!interrupted) continue;
+      cancel();
+      for (int i = 0; i < 20 && !finished; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    }
+  } catch (...) {
+    try {
+      cancel();
+    } catch (const std::exception&) {
+      // Our connection is gone, and most likely the other one too, which ends the work.
+    }
+    throw;
+  }
+  thread.join();
+  if (interrupted) return Verdict::kInterrupted;
+  // Else it would ask for ever.
+  if (failure && failure->sqlstate() == "53300") throw NoConnection(*failure);
+  if (failure) throw *failure;
+  return Verdict::kDone;
+}
+
+}  // namespace pawl::engine
