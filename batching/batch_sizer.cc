@@ -46,9 +46,12 @@ bool BatchSizer::Halve() {
 }
 
 bool BatchSizer::Narrow() {
-  if (narrowing_ == 0) rows_before_narrowing_ = rows_;
+  // The batch that failed was cut exactly only if this is not the first: an estimate of one row may
+  // have been several.
+  const bool was_exact = narrowing_ > 0;
+  if (!was_exact) rows_before_narrowing_ = rows_;
   narrowing_ = kNarrowingBatches;
-  return Halve();
+  return Halve() || !was_exact;
 }
 
 void BatchSizer::Widen() {

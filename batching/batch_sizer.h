@@ -37,7 +37,8 @@ class BatchSizer {
   // A batch took too long or kept colliding. Returns false if it was a single row already.
   bool Halve();
 
-  // A batch held bad data. Returns false if it was a single row: that one is the offender.
+  // A batch held bad data. Returns false if it was a single row, cut exactly: that one is the
+  // offender.
   bool Narrow();
 
   // The offender was set aside: back to the size before.

@@ -76,8 +76,10 @@ void SpanWalker::CutPass(std::int64_t rows) {
 }
 
 schema::Slice SpanWalker::NextInWindow(std::int64_t rows, bool exact) {
-  if (cuts_.empty()) CutPass(rows);
   const Cursor& cursor = opened_ ? *opened_ : cursor_;
+  const std::int64_t wanted = rows * backfill_.stride / (cursor.residue_hi - cursor.residue_lo);
+  // Cut anew too where batches have become much smaller: they took too long, or failed.
+  if (cuts_.empty() || cut_rows_ > 2 * wanted) CutPass(rows);
   schema::Slice slice{{cursor.at, cuts_[cut_]}, cursor.residue_lo, cursor.residue_hi};
   if (downward_) {
     slice.residue_lo = backfill_.stride - cursor.residue_hi;

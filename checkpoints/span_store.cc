@@ -175,6 +175,13 @@ SELECT run_id, step, round, $6, $7, $8, $5::bigint FROM cut RETURNING span_id)sq
   return !cut.rows.empty();
 }
 
+void CloseForwardSpans(db::Session& session, std::int64_t run) {
+  session.Query(
+      "UPDATE pawl.span SET done = true, lease_epoch = lease_epoch + 1, worker_id = NULL WHERE "
+      "run_id = $1::bigint AND round > 0 AND NOT done",
+      {std::to_string(run)});
+}
+
 std::int64_t UnfinishedSpans(db::Session& session, const Round& round) {
   return db::ToInt(session
                        .Query("SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = "

@@ -93,6 +93,11 @@ std::optional<SpanLease> LargestSpan(db::Pipeline& pipeline, const Round& round,
 bool SplitSpan(db::Pipeline& pipeline, const SpanLease& span, const std::string& middle,
                const SpanSeed& tail);
 
+// Ends the way forward for good, before the way back reads what it has done: no span of it can be
+// claimed any more, and whoever still holds one (a process that was frozen, or has lost its
+// connection to the run) fails at the fence. Waits for batches under way.
+void CloseForwardSpans(db::Session& session, std::int64_t run);
+
 std::int64_t UnfinishedSpans(db::Session& session, const Round& round);
 
 }  // namespace pawl::checkpoints

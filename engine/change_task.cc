@@ -17,6 +17,9 @@ namespace {
 
 // Tuples updated and updated HOT by this session since its counters were last flushed (each
 // second).
+// No batch of a few milliseconds visits more.
+constexpr std::int64_t kRowsPlausible = 1'000'000'000;
+
 constexpr const char* kHotSql =
     "SELECT pg_stat_get_xact_tuples_updated($1::oid), pg_stat_get_xact_tuples_hot_updated($1::oid)";
 
@@ -68,6 +71,7 @@ class ChangeTask : public SpanTask {
     slice_ = walker_.Next(rows, exact);
     if (!slice_) return std::nullopt;
     rows_visited_ = slice_->rows_expected > 0 ? std::min(rows, slice_->rows_expected) : rows;
+    if (rows > kRowsPlausible) rows_visited_ = 0;  // A closing statement: it changes a few.
     schema::Rendered change =
         schema::RenderChange(backfill_, *slice_, Facts(), facts_.server_version);
     Batch batch = Around({std::move(change.sql), std::move(change.parameters)});
@@ -112,6 +116,11 @@ class ChangeTask : public SpanTask {
 
   std::string KeyText() const override {
     return slice_ ? schema::ToText(slice_->range.hi) : "not known yet";
+  }
+  std::optional<db::Call> KeyCall() const override {
+    if (!IsBlockOrder(backfill_) || backfill_.key.empty()) return std::nullopt;
+    schema::Rendered key = schema::RenderRowKey(backfill_, *slice_);
+    return db::Call{std::move(key.sql), std::move(key.parameters)};
   }
   double hot_share() const override { return walker_.hot_share(); }
 

@@ -108,8 +108,8 @@ schema::Plan PlanToCarryOn(const db::ConnectionString& where, db::Session& sessi
 void RefuseOtherFile(const checkpoints::RunRow& run, const std::string& hash) {
   db::FailInput(fmt::format(
       "Cannot carry on run {0} ({1}, {2}): it was planned from a file with hash {3}, this file has "
-      "hash {4}. Finish it with the old file or `pawl resume {0}`, or give it up with `pawl abort "
-      "{0}` and start anew. Nothing was changed.",
+      "hash {4}. Finish it with the old file or `pawl resume {0}`, or take back what it has "
+      "done with `pawl revert {0}` and start anew. Nothing was changed.",
       run.run, run.migration, run.state, run.migration_hash, hash));
 }
 
@@ -195,6 +195,7 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
     RequireConnections(session, workers);
     checkpoints::EnsureControlSchema(session);
     checkpoints::RequireControlPrivileges(session, MakesUndoTables(plan));
+    RefuseToRepeat(session, plan);
     run =
         checkpoints::CreateRun(session, plan, text, workers, settings.pace.value_or(plan.pace)).run;
     if (run->migration_hash != migration.hash) RefuseOtherFile(*run, migration.hash);
@@ -257,14 +258,7 @@ RunResult Engine::Revert(std::int64_t run, const RevertSettings& settings,
         fmt::format("Run {0} is {1}. Pause it with `pawl pause {0}` first. Nothing was changed.",
                     run, row.state));
   }
-  for (const schema::Step& step : plan.steps) {
-    if (step.backfill && step.backfill->undo == schema::UndoKind::kNone) {
-      db::FailInput(
-          fmt::format("Step {} ({}) was run with undo=none; it cannot be taken back. Nothing was "
-                      "changed.",
-                      step.number, step.title));
-    }
-  }
+  RequireRevertible(*session, row, plan, settings);
   checkpoints::RefuseRivals(*session, plan, run);
   checkpoints::MoveRun(*session, run, "reverting", "revert asked for", "revert", ToText(settings));
   session.reset();

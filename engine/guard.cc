@@ -65,12 +65,19 @@ db::Call SameTableCall(const schema::Backfill& backfill) {
   // from doing it in advance.
   static const std::string sql = fmt::format(
       R"sql(SELECT CASE WHEN tables = 0 THEN ('{} ' || tables)::integer
-            WHEN indexes = 0 THEN ('{} ' || indexes)::integer ELSE 1 END
+            WHEN indexes = 0 THEN ('{} ' || indexes)::integer
+            WHEN columns <> $5::bigint THEN ('{} ' || columns)::integer ELSE 1 END
   FROM (SELECT count(*) FILTER (WHERE to_regclass($1)::oid = $2::oid) AS tables,
                count(*) FILTER (WHERE $3 = '' OR EXISTS (
-                 SELECT FROM pg_index WHERE indexrelid = to_regclass($3)::oid AND indisvalid)) AS indexes
+                 SELECT FROM pg_index WHERE indexrelid = to_regclass($3)::oid AND indisvalid)) AS indexes,
+               CASE WHEN $5::bigint < 0 THEN -1 ELSE (
+                 SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass($4)::oid AND attnum > 0
+                    AND NOT attisdropped AND attgenerated = '') END AS columns
           FROM (SELECT) AS one) AS facts)sql",
-      kReplaced, kIndexGone);
+      kReplaced, kIndexGone, kColumnsChanged);
+  // What a DELETE or INSERT is taken back by.
+  const bool whole_rows =
+      backfill.kind != schema::StatementKind::kUpdate && backfill.undo == schema::UndoKind::kImage;
   const bool by_key =
       backfill.order == schema::Order::kKey || backfill.order == schema::Order::kKeyStrides;
   return {sql,
@@ -78,7 +85,10 @@ db::Call SameTableCall(const schema::Backfill& backfill) {
            std::to_string(backfill.walked_oid),
            by_key && !backfill.key_index.empty()
                ? db::QuoteName(backfill.walked.schema, backfill.key_index)
-               : std::string()}};
+               : std::string(),
+           db::QuoteName(backfill.target.schema, backfill.target.name),
+           std::to_string(whole_rows ? static_cast<std::int64_t>(backfill.target_columns.size())
+                                     : -1)}};
 }
 
 }  // namespace pawl::engine

@@ -13,10 +13,12 @@ void CheckPlan(db::Pipeline& pipeline, const schema::Backfill& backfill, const d
 
 // A statement for the end of a batch, which then holds a lock that keeps the name where it is. It
 // fails with a message that holds kReplaced where the walked table is not the one that was planned
-// for, and kIndexGone where the index that bounds each batch is no more. Requires walked_oid to be
-// known.
+// for, kIndexGone where the index that bounds each batch is no more, and kColumnsChanged where
+// whole rows are kept to be taken back and the table has other columns than were planned. Requires
+// walked_oid to be known.
 inline constexpr const char* kReplaced = "pawl: table replaced";
 inline constexpr const char* kIndexGone = "pawl: key index gone";
+inline constexpr const char* kColumnsChanged = "pawl: columns changed";
 db::Call SameTableCall(const schema::Backfill& backfill);
 
 // True where EXPLAIN's JSON holds a scan of `alias` on table `name` that is not bounded by an index

@@ -127,6 +127,95 @@ void RequireConnections(db::Session& session, int workers) {
   }
 }
 
+namespace {
+
+// Foreign keys by which a deleted row takes others with it, or empties them.
+void RefuseCascade(db::Session& session, const schema::Step& step) {
+  const schema::TableName& target = step.backfill->target;
+  const auto found = session.Query(
+      "SELECT pg_catalog.quote_ident(conname), conrelid::pg_catalog.regclass FROM "
+      "pg_catalog.pg_constraint WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd') AND "
+      "confrelid = pg_catalog.to_regclass($1)",
+      {db::QuoteName(target.schema, target.name)});
+  if (found.rows.empty()) return;
+  db::FailInput(fmt::format(
+      "Step {} ({}) inserted rows, and taking them back would also delete or change the rows of {} "
+      "that refer to them (foreign key {}), which no undo holds. Nothing was changed. Delete by "
+      "hand what is to go, or say --on-conflict force.",
+      step.number, step.title, db::ToText(found.rows[0][1]), db::ToText(found.rows[0][0])));
+}
+
+// A row that was inserted is known again by its columns as they were.
+void RefuseNewColumns(db::Session& session, const schema::Step& step) {
+  const schema::Backfill& backfill = *step.backfill;
+  const auto found = session.Query(
+      "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass($1) AND "
+      "attnum > 0 AND NOT attisdropped AND attgenerated = ''",
+      {db::QuoteName(backfill.target.schema, backfill.target.name)});
+  for (const db::Row& row : found.rows) {
+    const std::string& name = db::ToText(row[0]);
+    const bool planned =
+        std::any_of(backfill.target_columns.begin(), backfill.target_columns.end(),
+                    [&](const schema::Column& column) { return column.name == name; });
+    if (planned) continue;
+    db::FailInput(fmt::format(
+        "Column \"{}\" of {}.{} is newer than step {} ({}), so whether a row was changed since "
+        "cannot be told. Nothing was changed. Say --on-conflict force if its values may go.",
+        name, backfill.target.schema, backfill.target.name, step.number, step.title));
+  }
+}
+
+}  // namespace
+
+void RequireRevertible(db::Session& session, const checkpoints::RunRow& run,
+                       const schema::Plan& plan, const RevertSettings& settings) {
+  const bool force = settings.on_conflict == OnConflict::kForce;
+  if (!settings.batches.empty() && run.state != "completed") {
+    db::FailInput(
+        fmt::format("Run {} is {}, and single batches are taken back of a completed run "
+                    "only. Nothing was changed. Finish it first, or take back all of it.",
+                    run.run, run.state));
+  }
+  for (const schema::Step& step : plan.steps) {
+    if (!step.backfill) continue;
+    if (step.backfill->undo == schema::UndoKind::kNone) {
+      db::FailInput(
+          fmt::format("Step {} ({}) was run with undo=none; it cannot be taken back. Nothing was "
+                      "changed.",
+                      step.number, step.title));
+    }
+    if (step.backfill->undo == schema::UndoKind::kInverse && force) {
+      db::FailInput(fmt::format(
+          "Step {} ({}) is taken back by an inverse, and no record says which rows it has changed: "
+          "--on-conflict force would change others too. Nothing was changed. Use skip.",
+          step.number, step.title));
+    }
+    if (step.backfill->kind == schema::StatementKind::kInsertSelect && !force) {
+      RefuseCascade(session, step);
+      RefuseNewColumns(session, step);
+    }
+  }
+}
+
+void RefuseToRepeat(db::Session& session, const schema::Plan& plan) {
+  const bool repeats = std::any_of(
+      plan.steps.begin(), plan.steps.end(),
+      [](const schema::Step& step) { return step.backfill && !step.backfill->self_excluding; });
+  if (!repeats) return;
+  const auto found = session.Query(
+      R"sql(SELECT r.run_id, sum(l.rows)::bigint FROM pawl.run AS r JOIN pawl.ledger AS l USING (run_id)
+             WHERE r.migration = $1 AND r.state = 'aborted' AND l.kind = 'change' AND l.rows > 0
+               AND NOT EXISTS (SELECT FROM pawl.ledger AS back WHERE back.reverts = l.batch_id)
+             GROUP BY r.run_id ORDER BY r.run_id LIMIT 1)sql",
+      {plan.migration});
+  if (found.rows.empty()) return;
+  db::FailInput(fmt::format(
+      "Run {0} of {1} was aborted after it had changed {2} rows, and this one would change them "
+      "again. Nothing was changed. Take it back with `pawl revert {0}` first, or, if they are to "
+      "be changed twice, give the migration another name.",
+      db::ToText(found.rows[0][0]), plan.migration, db::ToText(found.rows[0][1])));
+}
+
 bool MakesUndoTables(const schema::Plan& plan) {
   for (const schema::Step& step : plan.steps) {
     if (step.backfill && !schema::RenderUndoTable(*step.backfill, 0, step.number).empty()) {

@@ -7,7 +7,9 @@
 // Thread safety: all functions, each with a session of its own.
 #pragma once
 
+#include "checkpoints/run_store.h"
 #include "db/session.h"
+#include "engine/engine.h"
 #include "schema/plan.h"
 
 namespace pawl::engine {
@@ -29,6 +31,16 @@ void RequireWayBack(db::Session& session, const schema::Plan& plan);
 
 // Refuses a CONNECTION LIMIT of the role or the database that is too low for `workers`.
 void RequireConnections(db::Session& session, int workers);
+
+// Refuses a way back that would destroy what the run never touched: `force` where no record says
+// which rows were changed, rows that others refer to, columns that came later; and the batches of a
+// run that is not completed, which it would then be taken for.
+void RequireRevertible(db::Session& session, const checkpoints::RunRow& run,
+                       const schema::Plan& plan, const RevertSettings& settings);
+
+// Refuses to begin where an aborted run of the same name has changed rows that `plan` would change
+// once more.
+void RefuseToRepeat(db::Session& session, const schema::Plan& plan);
 
 // Whether a run of `plan` makes undo tables.
 bool MakesUndoTables(const schema::Plan& plan);

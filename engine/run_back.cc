@@ -12,6 +12,7 @@ namespace pawl::engine {
 
 void RunProcess::GoBack() {
   const RevertSettings settings = RevertSettingsFrom(run_.revert_options);
+  checkpoints::CloseForwardSpans(*session_, run_id_);
   // The sync triggers go first: they would fill again what is being emptied.
   for (const schema::Step& step : plan_.steps) {
     if (step.kind != schema::StepKind::kSyncOn || !settings.batches.empty()) continue;
@@ -41,6 +42,7 @@ RunProcess::Verdict RunProcess::RevertStep(const schema::Step& step,
         checkpoints::Conflicts(*session_, run_id_) > 0) {
       return Verdict::kDone;
     }
+    if (settings.on_conflict != OnConflict::kForce && HoldsForeignRows(step)) return Verdict::kDone;
     return step.alone ? RunAloneStep(step, step.inverse, "reverted")
                       : RunSimpleStep(step, step.inverse, "reverted");
   }
@@ -49,6 +51,46 @@ RunProcess::Verdict RunProcess::RevertStep(const schema::Step& step,
                               : RevertByLedger(step, settings);
   if (verdict == Verdict::kDone && settings.batches.empty()) SetStepState(step, "reverted");
   return verdict;
+}
+
+// What this run wrote is taken back before the table or column that it made: what is left there is
+// the application's. Lists it as a conflict.
+bool RunProcess::HoldsForeignRows(const schema::Step& step) {
+  const std::string table = db::QuoteName(step.table.schema, step.table.name);
+  std::string condition;
+  if (!step.created_column.empty()) {
+    const auto value = session_->Query(
+        "SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute AS a JOIN pg_attrdef AS d ON "
+        "d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = to_regclass($1) AND "
+        "a.attname = $2",
+        {table, step.created_column});
+    const std::string column = db::QuoteName(step.created_column);
+    condition = value.rows.empty() ? column + " IS NOT NULL"
+                                   : fmt::format("{}::text IS DISTINCT FROM ({})::text", column,
+                                                 db::ToText(value.rows[0][0]));
+  } else if (step.inverse.starts_with("DROP TABLE")) {
+    condition = "true";
+  } else {
+    return false;
+  }
+  const auto there = session_->Query(
+      "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass($1) AND NOT "
+      "attisdropped AND attname = $2) OR $2 = '' AND to_regclass($1) IS NOT NULL",
+      {table, step.created_column});
+  if (!db::ToBool(there.rows[0][0])) return false;  // Gone already.
+  const auto held = session_->Query(fmt::format(
+      "SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT 1000) AS held", table, condition));
+  const std::int64_t rows = db::ToInt(held.rows[0][0]);
+  if (rows == 0) return false;
+  session_->Query(
+      "INSERT INTO pawl.conflict (run_id, step, batch_id, key, reason) VALUES ($1::bigint, "
+      "$2::integer, 0, $3, $4)",
+      {std::to_string(run_id_), std::to_string(step.number),
+       fmt::format("[\"{}{} rows\"]", rows, rows == 1000 ? " or more" : ""),
+       fmt::format("the application has written to {}{}, which is kept",
+                   step.created_column.empty() ? "" : step.created_column + " of ",
+                   step.table.name)});
+  return true;
 }
 
 RunProcess::Verdict RunProcess::RevertByLedger(const schema::Step& step,
@@ -93,7 +135,8 @@ RunProcess::Verdict RunProcess::RevertByWalking(const schema::Step& step,
   }
   for (int round = 1;; ++round) {
     const checkpoints::Round at{run_id_, step.number, -round};
-    checkpoints::CreateSpans(*session_, at, CutSpans(*session_, *step.backfill));
+    checkpoints::CreateSpans(*session_, at,
+                             CutSpans(*session_, *step.backfill, IsClosing(*step.backfill, round)));
     if (WorkOn(step, at) == Verdict::kInterrupted) return Verdict::kInterrupted;
     if (IsLastRound(step, -round)) break;
   }

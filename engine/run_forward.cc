@@ -17,8 +17,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// Traffic may keep bringing rows that need the change; after these sweeps what is left is the
-// application's, which verification tells apart. Termination must not depend on traffic.
+// In block order a row may move behind the worker. Sweeps that walk as before find most of those,
+// in small batches; then one statement over the whole table, whose snapshot holds each row exactly
+// once wherever it moves, finds the rest. Termination does not depend on traffic.
 constexpr int kSweepsMax = 3;
 
 }  // namespace
@@ -83,12 +84,26 @@ RunProcess::Verdict RunProcess::RunBackfill(const schema::Step& step) {
   return Verdict::kDone;
 }
 
-// Key order is exact at once. In block order a row may move behind the worker: a sweep that finds
-// nothing ends it.
+bool RunProcess::IsClosing(const schema::Backfill& backfill, int round) {
+  return IsBlockOrder(backfill) && std::abs(round) > kSweepsMax;
+}
+
+// Key order is exact at once. In block order the question is put to one snapshot of the table: a
+// sweep that finds nothing may have been passed by the row that it did not find.
 bool RunProcess::IsLastRound(const schema::Step& step, int round) {
-  if (!IsBlockOrder(*step.backfill) || std::abs(round) > kSweepsMax) return true;
-  return std::abs(round) > 1 &&
-         checkpoints::RowsChanged(*session_, {run_id_, step.number, round}) == 0;
+  const schema::Backfill& backfill = *step.backfill;
+  if (!IsBlockOrder(backfill) || IsClosing(backfill, round)) return true;
+  const auto policy =
+      round < 0
+          ? static_cast<schema::OnConflict>(RevertSettingsFrom(run_.revert_options).on_conflict)
+          : schema::OnConflict::kStop;
+  const std::string question =
+      schema::RenderRowsLeft(round < 0 ? schema::ImplicitRevert(backfill, policy) : backfill);
+  const std::int64_t left = db::ToInt(session_->Query(question).rows.at(0)[0]);
+  const auto set_aside = session_->Query(
+      "SELECT count(*) FROM pawl.quarantine WHERE run_id = $1::bigint AND step = $2::integer",
+      {std::to_string(run_id_), std::to_string(step.number)});
+  return left <= db::ToInt(set_aside.rows.at(0)[0]);
 }
 
 RunProcess::Verdict RunProcess::RunRound(const schema::Step& step, int round) {
@@ -100,7 +115,8 @@ RunProcess::Verdict RunProcess::RunRound(const schema::Step& step, int round) {
                                        {schema::UndoTable(run_id_, step.number)});
     if (!db::ToBool(there.rows[0][0])) session_->Execute(undo);
   }
-  checkpoints::CreateSpans(*session_, at, CutSpans(*session_, backfill));
+  checkpoints::CreateSpans(*session_, at,
+                           CutSpans(*session_, backfill, IsClosing(backfill, round)));
   PAWL_FAULT("after_spans");
   return WorkOn(step, at);
 }

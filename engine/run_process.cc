@@ -22,6 +22,8 @@ constexpr milliseconds kTick{100};
 constexpr std::chrono::minutes kReconnectFor{5};
 // Advisory lock class of coordinators.
 constexpr int kCoordinatorLock = 7'240'616;
+// More than a table can hold, and small enough to be multiplied.
+constexpr std::int64_t kAllRows = 1'000'000'000'000'000;
 
 }  // namespace
 
@@ -183,6 +185,14 @@ WorkOrder RunProcess::OrderFor(const schema::Backfill& backfill, const checkpoin
   order.settings.statement_timeout = std::chrono::seconds(checkpoints::kBatchTimeoutSeconds);
   order.settings.lock_timeout = std::chrono::seconds(2);
   order.settings.quiet_triggers = backfill.quiet_triggers;
+  if (IsClosing(backfill, round.round)) {
+    // However large the table: few rows are changed.
+    order.settings.statement_timeout = std::chrono::seconds(0);
+    order.limits.rows_initial = order.limits.rows_max = kAllRows;
+    order.limits.bytes_max = kAllRows;
+    order.row_bytes = 1;
+    return order;
+  }
   if (backfill.batch_time_ms > 0) {
     order.limits.duration_target = milliseconds(backfill.batch_time_ms);
   }

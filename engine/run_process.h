@@ -64,10 +64,12 @@ class RunProcess {
   Verdict RunBackfill(const schema::Step& step);
   Verdict RunRound(const schema::Step& step, int round);
   bool IsLastRound(const schema::Step& step, int round);
+  static bool IsClosing(const schema::Backfill& backfill, int round);
   Verdict VerifyAll();
 
   void GoBack();
   Verdict RevertStep(const schema::Step& step, const RevertSettings& settings);
+  bool HoldsForeignRows(const schema::Step& step);
   Verdict RevertByLedger(const schema::Step& step, const RevertSettings& settings);
   Verdict RevertByWalking(const schema::Step& step, const RevertSettings& settings);
   void ListImplicitConflicts(const schema::Step& step);

@@ -13,6 +13,8 @@ namespace pawl::engine {
 namespace {
 
 constexpr std::int64_t kSpansMax = 64;
+// BlockNumber is 32 bits wide, and its largest value is none.
+constexpr std::int64_t kBlocksMax = 4'294'967'294;
 constexpr std::int64_t kWindowPages = 5'000;  // 40 MB.
 // Pages read to find the quantiles of the keys: 64 spans get 5 sampled pages each.
 constexpr std::int64_t kSamplePages = 320;
@@ -75,10 +77,11 @@ std::int64_t WindowRows(const schema::Backfill& backfill) {
   return std::max<std::int64_t>(backfill.stride * 200, kWindowPages * RowsPerPage(backfill));
 }
 
-std::vector<checkpoints::SpanSeed> CutSpans(db::Session& session,
-                                            const schema::Backfill& backfill) {
+std::vector<checkpoints::SpanSeed> CutSpans(db::Session& session, const schema::Backfill& backfill,
+                                            bool closing) {
   const std::int64_t pages = Pages(session.Query(schema::RenderBlockCount(backfill)));
   if (pages == 0) return {};
+  if (closing) return {Seed(std::nullopt, EndOfBlock(kBlocksMax), 0)};
   if (IsBlockOrder(backfill)) return CutBlocks(backfill, pages);
   const db::Result last = session.Query(schema::RenderLastKey(backfill));
   if (last.rows.empty()) return {};

@@ -18,7 +18,10 @@ std::int64_t WindowRows(const schema::Backfill& backfill);
 // The spans of a round over the table as it is now: together they reach from the first row to the
 // last one there is (later rows are the sync trigger's, or the application's own). Empty for an
 // empty table.
-std::vector<checkpoints::SpanSeed> CutSpans(db::Session& session, const schema::Backfill& backfill);
+//
+// `closing`: one span that reaches beyond every block there can be, to be changed by one statement.
+std::vector<checkpoints::SpanSeed> CutSpans(db::Session& session, const schema::Backfill& backfill,
+                                            bool closing = false);
 
 // Splits the span with most left to do. Returns false where none is worth it.
 bool SplitLargest(db::Pipeline& pipeline, const schema::Backfill& backfill,

@@ -88,8 +88,7 @@ void Worker::Run() {
       if (!pipeline_) Connect();
       // Left by a broken connection: whether its last batch has committed, the cursor says.
       if (lease_) {
-        Hold(checkpoints::ReclaimSpan(*pipeline_, *lease_, order_.worker));
-        if (lease_) WorkSpan();
+        if (Reclaim() && lease_) WorkSpan();
         continue;
       }
       if (!WorkOneSpan()) return;
@@ -111,6 +110,19 @@ void Worker::Run() {
   }
   if (pipeline_ && lease_) checkpoints::ReleaseSpan(*pipeline_, *lease_);
   Hold(std::nullopt);
+}
+
+// Returns false where a batch of ours is still under way on the server, which has not noticed that
+// the connection broke: its row lock is waited for.
+bool Worker::Reclaim() {
+  try {
+    Hold(checkpoints::ReclaimSpan(*pipeline_, *lease_, order_.worker));
+    return true;
+  } catch (const db::Error& error) {
+    if (error.action() != db::Action::kRetryBatch) throw;
+    SleepWithJitter(milliseconds(100));
+    return false;
+  }
 }
 
 // Returns false when the round has no span left for anyone.
@@ -233,6 +245,14 @@ void Worker::Settle(const db::Error& error, const Batch&) {
             "and resume.",
             order_.table, order_.key_index));
   }
+  if (message.find(kColumnsChanged) != std::string::npos) {
+    throw db::Error(
+        db::Action::kStop,
+        fmt::format("{} has other columns than when the run was planned, and what it deletes or "
+                    "inserts could not be taken back whole. No row of the batch was changed. Take "
+                    "the column away and resume, or give the run up and plan anew.",
+                    order_.table));
+  }
   if (message.find(kReplaced) != std::string::npos) {
     throw db::Error(
         db::Action::kStop,
@@ -241,6 +261,15 @@ void Worker::Settle(const db::Error& error, const Batch&) {
             "changed. Give the planned table its name again and resume, or give the run up and "
             "plan anew.",
             order_.table));
+  }
+  if (message.find(schema::kNotRestored) != std::string::npos) {
+    throw db::Error(
+        db::Action::kStop,
+        fmt::format(
+            "A trigger on {} alters or suppresses what the revert restores ({}). Nothing of the "
+            "batch was taken back. Disable the trigger meanwhile, or run with quiet_triggers, and "
+            "resume.",
+            order_.table, task_->Place()));
   }
   if (message.find(schema::kConflict) != std::string::npos) {
     throw db::Error(
@@ -296,7 +325,11 @@ bool Worker::FindEndAgain() {
 // One row refuses the change. It goes to the quarantine, in the transaction that moves the cursor
 // past it; beyond the number the migration allows, the run stops and names it.
 void Worker::SetAside(const db::Error& error) {
-  const std::string key = task_->KeyText();
+  std::string key = task_->KeyText();
+  if (const std::optional<db::Call> call = task_->KeyCall()) {
+    const db::Result found = pipeline_->Run({*call})[0];
+    if (!found.rows.empty()) key = db::ToText(found.rows[0][0]);
+  }
   const std::string name = fmt::format("{} (key {})", order_.table, key);
   Batch skip = task_->Skip();
   const std::string run = std::to_string(order_.round.run);
@@ -311,7 +344,8 @@ void Worker::SetAside(const db::Error& error) {
 INSERT INTO pawl.quarantine (run_id, step, span_id, key, sqlstate, error)
 SELECT $1::bigint, $2::integer, $3::bigint, $4, $5,
        CASE WHEN seen.n < $7::bigint THEN $6 ELSE ('pawl: quarantine full ' || seen.n)::bigint::text END
-  FROM seen)sql",
+  FROM seen WHERE NOT EXISTS (
+         SELECT FROM pawl.quarantine AS q WHERE q.run_id = $1::bigint AND q.step = $2::integer AND q.key = $4))sql",
       {run, std::to_string(order_.round.step), std::to_string(lease_->span), key, error.sqlstate(),
        std::string(error.what()), std::to_string(order_.quarantine_max)}});
   calls.push_back({"COMMIT", {}});

@@ -88,6 +88,7 @@ class Worker {
 
  private:
   void Hold(std::optional<checkpoints::SpanLease> lease);
+  bool Reclaim();
   bool WorkOneSpan();
   void WorkSpan();
   bool Cut(std::optional<Batch>& batch);

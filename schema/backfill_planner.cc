@@ -157,11 +157,6 @@ OrderChoice OrderFor(const PlannedStatement& planned, const TableShape& walked,
   facts.rows_per_page = sample.rows_per_page;
   facts.self_excluding = backfill.self_excluding;
   facts.undo_is_inverse = WantedUndo(planned.statement) == "inverse";
-  facts.sync_obstacle = planned.facts.sync_obstacle;
-  if (facts.sync_obstacle.empty() && !walked.may_create_trigger) {
-    facts.sync_obstacle = "the role may not create the sync trigger that it needs";
-  }
-  facts.sync_possible = facts.sync_obstacle.empty();
   facts.server_version = planned.session().server_version();
   facts.pages = walked.pages;
   facts.is_cached = walked.is_cached;
@@ -178,7 +173,7 @@ bool IsImplicit(const PlannedStatement& planned, const TableShape& walked) {
   if (planned.statement.kind != StatementKind::kUpdate || !planned.facts.re_evaluable) return false;
   return std::all_of(assigned.begin(), assigned.end(), [&](const std::string& name) {
     const TableColumn* column = walked.Find(name);
-    return column != nullptr && column->created_empty;
+    return column != nullptr && column->created_empty && !column->column.is_composite;
   });
 }
 
@@ -240,6 +235,23 @@ Backfill BackfillOf(const PlannedStatement& planned, const TableShape& walked,
   return backfill;
 }
 
+// Leaf by leaf, a row that the application moves to another partition meanwhile is met twice or
+// never. Where a changed row no longer matches, twice does no harm and never shows.
+void CheckRowMoves(const PlannedStatement& planned, const TableShape& walked,
+                   const Backfill& backfill) {
+  if (walked.oid == planned.target.oid || !walked.is_partition || backfill.self_excluding ||
+      planned.statement.kind != StatementKind::kUpdate ||
+      IsAllowed(planned.statement, "row_moves")) {
+    return;
+  }
+  planned.Fail(
+      fmt::format("{} is a partition, and a row that the application moves from one partition to "
+                  "another meanwhile would be changed twice or not at all",
+                  Readable(walked.name)),
+      "Write the WHERE so that a changed row no longer matches it, or, if no row moves, write "
+      "allow=row_moves.");
+}
+
 void PlanTable(const PlannedStatement& planned, const TableShape& walked,
                std::vector<std::string> notes) {
   CheckPrivileges(planned, walked);
@@ -251,11 +263,12 @@ void PlanTable(const PlannedStatement& planned, const TableShape& walked,
   Backfill backfill = BackfillOf(planned, walked, key);
   FillEstimates(backfill, walked, sample);
   backfill.self_excluding = IsSelfExcluding(planned, walked);
+  CheckRowMoves(planned, walked, backfill);
   const OrderChoice choice = OrderFor(planned, walked, sample, backfill);
   backfill.order = choice.order;
   backfill.stride = choice.stride;
   backfill.salt = SaltOf(planned.planning.migration.hash);
-  backfill.keep_in_sync = IsSyncWanted(planned.statement) || choice.needs_sync;
+  backfill.keep_in_sync = IsSyncWanted(planned.statement);
   if (backfill.keep_in_sync && !walked.may_create_trigger) {
     FailPrivilege(planned, walked, "TRIGGER");
   }

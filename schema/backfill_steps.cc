@@ -21,16 +21,15 @@ SyncTrigger TriggerFor(const PlannedStatement& planned, const TableShape& walked
   for (const ChangedColumn& changed : backfill.changed) {
     trigger.assigned.emplace_back(changed.column.name, *changed.expression);
   }
+  trigger.where = backfill.where_clause;
   trigger.base_where = backfill.base_where;
-  bool reads_moments = false;
   for (const std::string& name : planned.facts.read_by_sync) {
     const TableColumn* column = walked.Find(name);
     if (column == nullptr) continue;
     trigger.columns_read.insert(name);
-    reads_moments = reads_moments || column->column.type.ends_with("with time zone");
   }
   if (!planned.facts.names_all_built_in) trigger.search_path = planned.planning.search_path;
-  if (reads_moments) trigger.time_zone = planned.planning.time_zone;
+  if (planned.facts.depends_on_formats) trigger.time_zone = planned.planning.time_zone;
   return trigger;
 }
 
@@ -48,10 +47,7 @@ void AddSyncOn(const PlannedStatement& planned, const TableShape& walked,
   Step& step = AddStep(planned, walked, StepKind::kSyncOn);
   step.title = fmt::format("keep {} in sync", Readable(walked.name));
   step.lock = "SHARE ROW EXCLUSIVE, milliseconds; retried with a short lock time-out";
-  step.why = IsSyncWanted(planned.statement)
-                 ? "The option keep_in_sync asks for it."
-                 : "Rows that the application writes meanwhile may land behind the backfill, so "
-                   "they must have their new values at once.";
+  step.why = "The option keep_in_sync asks for it.";
   step.sql = RenderSyncOn(trigger);
   step.inverse = RenderSyncOff(trigger);
   if (SyncStays(planned.statement)) step.notes.push_back("The trigger stays until the contract.");

@@ -60,7 +60,8 @@ constexpr const char* kTypeColumns = R"(
        bt.typlen = -1 AND bt.typelem <> 0 AND bt.typcategory = 'A',
        hash.function,
        bt.oid IN ('int2'::pg_catalog.regtype, 'int4'::pg_catalog.regtype,
-                  'int8'::pg_catalog.regtype))";
+                  'int8'::pg_catalog.regtype),
+       bt.typtype = 'c')";
 
 void FillType(const Row& row, std::size_t first, Column& column) {
   column.type = ToText(row[first]);
@@ -68,6 +69,7 @@ void FillType(const Row& row, std::size_t first, Column& column) {
   column.has_hash = row[first + 2].has_value();
   column.hash_function = row[first + 2].value_or("");
   column.is_integer = ToBool(row[first + 3]);
+  column.is_composite = ToBool(row[first + 4]);
 }
 
 std::vector<std::string> TextList(const db::Value& json_array) {
@@ -367,7 +369,7 @@ SELECT{}, start.type <> base.type
   column.name = name;
   FillType(row, 0, column);
   // pg_typeof() knows no modifiers, so a type that has some stays as written.
-  const bool is_domain = ToBool(row[4]);
+  const bool is_domain = ToBool(row[5]);
   const bool has_modifier = type.find('(') != std::string::npos || type.starts_with("interval");
   if (!is_domain && has_modifier) column.type = type;
   return column;

@@ -319,12 +319,18 @@ class Effects {
       const AstObject* parent =
           definition == nullptr ? nullptr : ObjectMember(*definition, "RangeVar");
       if (parent != nullptr) {
-        effect.locks.push_back({RelationOf(*parent), LockLevel::kShareUpdateExclusive});
+        effect.locks.push_back({RelationOf(*parent), subtype == "AT_AddInherit"
+                                                         ? LockLevel::kShareUpdateExclusive
+                                                         : LockLevel::kAccessShare});
       }
     }
     if ((subtype == "AT_SetRelOptions" || subtype == "AT_ResetRelOptions") &&
         definition != nullptr && LocksOut(ItemsOf(*Member(command, "def")))) {
       effect.locks.front().level = LockLevel::kAccessExclusive;
+    }
+    if (subtype == "AT_SetIdentity" || subtype == "AT_DropIdentity" || subtype == "AT_SetLogged" ||
+        subtype == "AT_SetUnLogged") {
+      effect.also_locks = "the sequences of its columns";
     }
     if (subtype == "AT_DropConstraint") {
       effect.also_locks = "the other table, where it is a foreign key";
@@ -335,6 +341,7 @@ class Effects {
     const std::string_view key = KeyOfConstraint(constraint);
     if (key.empty()) return AddUnknown();
     DdlEffect& effect = Add(key, table, kAlter);
+    if (key.starts_with("primary_key")) effect.also_locks = "tables that inherit from it";
     const TableName referenced = TableIn(constraint, "pktable");
     if (!referenced.name.empty() && referenced != table) {
       effect.locks.push_back({referenced, LockLevel::kShareRowExclusive});
@@ -470,9 +477,10 @@ class Effects {
       const AstObject* relation = NodeOf(node, "RangeVar");
       if (relation == nullptr) continue;
       DdlEffect& effect = Add("truncate", RelationOf(*relation));
-      if (TextMember(body, "behavior") == "DROP_CASCADE") {
-        effect.also_locks = "every table that points at it, which loses its rows too";
-      }
+      effect.also_locks = TextMember(body, "behavior") == "DROP_CASCADE"
+                              ? "every table that points at it or inherits from it, which loses "
+                                "its rows too"
+                              : "every table that inherits from it, which loses its rows too";
     }
   }
 

@@ -33,7 +33,7 @@ const AstObject* CommandOf(const AstValue& node, std::string_view subtype) {
 constexpr const char* kRewritesSql = R"sql(
 WITH old AS (
   SELECT a.atttypid AS type, a.atttypmod AS modifier FROM pg_attribute AS a
-   WHERE a.attrelid = $1::oid AND a.attname = $2 AND NOT a.attisdropped
+   WHERE a.attrelid = $1::oid AND a.attname = $2::text AND NOT a.attisdropped
 ), new AS (
   SELECT $3::regtype::oid AS type, $4::integer AS modifier
 )
@@ -188,8 +188,8 @@ void LintCatalog::RefineNotNull(const AstObject& command, std::int64_t table, Dd
   // Only the plain form is looked for; PostgreSQL proves more.
   const auto found = session_->Query(
       "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::oid AND contype = 'c' AND "
-      "convalidated AND pg_get_constraintdef(oid) = format('CHECK ((%I IS NOT NULL))', $2)) OR "
-      "(SELECT attnotnull FROM pg_attribute WHERE attrelid = $1::oid AND attname = $2)",
+      "convalidated AND pg_get_constraintdef(oid) = format('CHECK ((%I IS NOT NULL))', $2::text)) OR "
+      "(SELECT attnotnull FROM pg_attribute WHERE attrelid = $1::oid AND attname = $2::text)",
       {std::to_string(table), TextMember(command, "name")});
   if (!found.rows.at(0)[0] || !db::ToBool(found.rows[0][0])) return;
   effect.scans = Certainty::kNo;

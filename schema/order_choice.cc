@@ -52,7 +52,6 @@ OrderChoice Chosen(Order order, const OrderFacts& facts, std::int64_t stride_wan
   if (IsStrided(order)) {
     choice.stride = stride_wanted > 0 ? stride_wanted : StrideFor(facts.rows_per_page);
   }
-  choice.needs_sync = IsByBlock(order) && facts.kind == StatementKind::kUpdate;
   return choice;
 }
 
@@ -169,9 +168,6 @@ std::string BlockObstacle(const OrderFacts& facts) {
   }
   if (!facts.self_excluding) {
     return "a changed row still matches the WHERE clause and could be visited twice";
-  }
-  if (facts.kind == StatementKind::kUpdate && !facts.sync_possible) {
-    return facts.sync_obstacle.empty() ? "no sync trigger can be created" : facts.sync_obstacle;
   }
   return {};
 }

@@ -22,8 +22,6 @@ struct OrderFacts {
   double rows_per_page = 0;
   bool self_excluding = false;
   bool undo_is_inverse = false;  // A revert finds the rows of a batch by the batch's range.
-  bool sync_possible = false;    // A sync trigger may be created and keeps the promise.
-  std::string sync_obstacle;     // Why not, as the end of a sentence; for messages.
   int server_version = 0;        // As in 150020.
   std::int64_t pages = 0;
   bool is_cached = false;  // The table fits into shared_buffers.
@@ -32,8 +30,7 @@ struct OrderFacts {
 struct OrderChoice {
   Order order = Order::kKey;
   std::int64_t stride = 1;
-  bool needs_sync = false;  // The order is exact only while a sync trigger runs.
-  std::string why;          // A sentence or two.
+  std::string why;  // A sentence or two.
   // Not empty: no order keeps its promise; the start of a sentence, and what to do.
   std::string refusal;
   std::string remedy;

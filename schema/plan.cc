@@ -79,6 +79,7 @@ void List(Fields& fields, T& item) {
     fields("type", item.type);
     fields("not_null", item.not_null);
     fields("is_array", item.is_array);
+    fields("is_composite", item.is_composite);
     fields("has_hash", item.has_hash);
     fields("hash_function", item.hash_function);
     fields("is_integer", item.is_integer);

@@ -81,6 +81,13 @@ std::string RenderLastKey(const Backfill& backfill);
 Rendered RenderKeySample(const Backfill& backfill, const Range& range, double percent);
 
 // Number of blocks of the walked table now.
+// The key, as a position, of a row in `slice` that the statement would change.
+Rendered RenderRowKey(const Backfill& backfill, const Slice& slice);
+
+// Counts the rows that the statement would still change, as one snapshot sees them, up to a
+// thousand. Rows that hold already what they would get are left out where that can be told.
+std::string RenderRowsLeft(const Backfill& backfill);
+
 std::string RenderBlockCount(const Backfill& backfill);
 
 // What a revert does with rows that no longer hold what the migration wrote. kStop: the statement
@@ -89,6 +96,8 @@ std::string RenderBlockCount(const Backfill& backfill);
 // listed as forced.
 enum class OnConflict { kStop, kSkip, kForce };
 inline constexpr const char* kConflict = "pawl: conflict";
+// And with kNotRestored where a trigger suppressed or altered what was to be restored.
+inline constexpr const char* kNotRestored = "pawl: not restored";
 
 // Takes back one batch with its ledger row of kind 'revert'. Returns one row: batch id, rows
 // restored, duration in microseconds, conflicts left. Runs at REPEATABLE READ: the row that is

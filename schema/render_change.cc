@@ -21,20 +21,20 @@ Rendered RenderDelete(const Backfill& backfill, const Slice& slice, const Ledger
   const Texts outputs = Numbered("c", columns.size());
   std::string sql = fmt::format(
       R"sql({},
-removed AS (
+pawl_removed AS (
 DELETE FROM {}{}
  WHERE {}{}
  RETURNING {}
 ),
-summary AS (SELECT count(*) AS n, {} AS digest FROM removed))sql",
+pawl_summary AS (SELECT count(*) AS n, {} AS digest FROM pawl_removed))sql",
       kBatchId, Walked(backfill), FromList(backfill, "USING"), InSlice(backfill, slice, binder),
       AndWhere(backfill.where_clause), Joined(returning),
       Digest(columns, outputs, !backfill.key.empty(), server_version));
   if (images) {
     sql += fmt::format(
-        ",\nundo AS (INSERT INTO {} (batch_id, {}) SELECT batch.id, {} FROM batch, removed)",
+        ",\npawl_undo AS (INSERT INTO {} (batch_id, {}) SELECT pawl_batch.id, {} FROM pawl_batch, pawl_removed)",
         UndoTable(facts.run, facts.step), Joined(outputs),
-        Joined(Of("removed", "c", columns.size())));
+        Joined(Of("pawl_removed", "c", columns.size())));
   }
   sql += LedgerOfSummary(slice, facts, binder);
   return {sql, binder.Take()};
@@ -45,8 +45,8 @@ std::string InsertUndo(const Backfill& backfill, const LedgerFacts& facts) {
   Texts packed;
   for (const std::string& name : names) packed.push_back(fmt::format("array_agg({})", name));
   return fmt::format(
-      "undo AS (INSERT INTO {} (batch_id, {}, h) SELECT batch.id, {}, array_agg(h) FROM batch, "
-      "added GROUP BY batch.id)",
+      "pawl_undo AS (INSERT INTO {} (batch_id, {}, h) SELECT pawl_batch.id, {}, array_agg(h) FROM pawl_batch, "
+      "pawl_added GROUP BY pawl_batch.id)",
       UndoTable(facts.run, facts.step), Joined(names), Joined(packed));
 }
 
@@ -63,14 +63,14 @@ Rendered RenderInsert(const Backfill& backfill, const Slice& slice, const Ledger
   }
   std::string sql = fmt::format(
       R"sql({},
-added AS (
+pawl_added AS (
 INSERT INTO {} AS {}{} {}
 SELECT {}
   FROM {} {}
  WHERE {}{}
  RETURNING {}
 ),
-summary AS (SELECT count(*) AS n, sum(h::numeric)::text AS digest FROM added))sql",
+pawl_summary AS (SELECT count(*) AS n, sum(h::numeric)::text AS digest FROM pawl_added))sql",
       kBatchId, Table(backfill.target), target, columns, backfill.overriding,
       Joined(backfill.select_items), Walked(backfill), backfill.source_joins,
       InSlice(backfill, slice, binder), AndWhere(backfill.where_clause), Joined(returning));
@@ -93,7 +93,7 @@ Rendered RenderChange(const Backfill& backfill, const Slice& slice, const Ledger
 Rendered RenderSkip(const Backfill&, const Slice& slice, const LedgerFacts& facts) {
   Binder binder;
   std::string sql(kBatchId);
-  sql += LedgerInsert(slice, facts, "0", "NULL", "batch", binder);
+  sql += LedgerInsert(slice, facts, "0", "NULL", "pawl_batch", binder);
   return {sql, binder.Take()};
 }
 

@@ -44,6 +44,7 @@ Backfill ImplicitRevert(const Backfill& backfill, OnConflict on_conflict) {
   revert.base_where.clear();
   revert.salt = (backfill.salt + 1) % (kSaltMax + 1);
   revert.undo = UndoKind::kNone;
+  revert.re_evaluable = false;
   revert.quarantine_max = 0;
   return revert;
 }

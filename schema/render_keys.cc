@@ -47,6 +47,40 @@ Rendered RenderKeySample(const Backfill& backfill, const Range& range, double pe
   return {sql, binder.Take()};
 }
 
+Rendered RenderRowKey(const Backfill& backfill, const Slice& slice) {
+  Binder binder;
+  Texts keys;
+  for (const std::string& column : Qualified(backfill.alias, backfill.key)) {
+    keys.push_back(column + "::text");
+  }
+  std::string from = Walked(backfill);
+  if (!backfill.from_clause.empty()) from += ", " + backfill.from_clause;
+  std::string sql =
+      fmt::format("SELECT array_to_json(ARRAY[{}])::text FROM {} WHERE {}{} LIMIT 1", Joined(keys),
+                  from, InSlice(backfill, slice, binder), AndWhere(backfill.where_clause));
+  return {sql, binder.Take()};
+}
+
+std::string RenderRowsLeft(const Backfill& backfill) {
+  std::string from = Walked(backfill);
+  if (!backfill.from_clause.empty()) from += ", " + backfill.from_clause;
+  std::string condition = "true" + AndWhere(backfill.where_clause);
+  // Behind CASE, because the expression may fail where the condition does not hold; and not where
+  // rows were set aside, in which it does fail.
+  if (backfill.kind == StatementKind::kUpdate && backfill.re_evaluable &&
+      backfill.quarantine_max == 0) {
+    Texts expected;
+    for (const ChangedColumn& each : backfill.changed) {
+      expected.push_back(fmt::format("(\n{}\n)::{}", *each.expression, each.column.type));
+    }
+    condition =
+        fmt::format("CASE WHEN {} THEN NOT ({} *= {}) ELSE false END", condition,
+                    Record(Qualified(backfill.alias, ChangedColumns(backfill))), Record(expected));
+  }
+  return fmt::format("SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT 1000) AS pawl_left", from,
+                     condition);
+}
+
 std::string RenderBlockCount(const Backfill& backfill) {
   return fmt::format(
       "SELECT pg_relation_size({}::regclass) / current_setting('block_size')::bigint",

@@ -104,16 +104,18 @@ std::string SameImage(const std::vector<Column>& columns, const Texts& left, con
   return fmt::format("({})", Joined(terms, " AND "));
 }
 
+bool IsPackedAsText(const Column& column) { return column.is_array || column.is_composite; }
+
 std::string Packed(const Column& column, const std::string& expression) {
-  return column.is_array ? expression + "::text" : expression;
+  return IsPackedAsText(column) ? expression + "::text" : expression;
 }
 
 std::string Unpacked(const Column& column, const std::string& expression) {
-  return column.is_array ? fmt::format("{}::{}", expression, column.type) : expression;
+  return IsPackedAsText(column) ? fmt::format("{}::{}", expression, column.type) : expression;
 }
 
 std::string PackedType(const Column& column) {
-  return column.is_array ? "text[]" : column.type + "[]";
+  return IsPackedAsText(column) ? "text[]" : column.type + "[]";
 }
 
 Texts UpdateArrays(const Backfill& backfill) {
@@ -155,7 +157,7 @@ std::string LedgerInsert(const Slice& slice, const LedgerFacts& facts, const std
       R"sql(
 INSERT INTO pawl.ledger (batch_id, run_id, step, round, span_id, seq, kind, range_lo, range_hi,
                          residue_lo, residue_hi, rows, digest, worker_id, reverts, duration_us)
-SELECT batch.id, {}, {}, {}, {}, {}, '{}', {}, {}, {}, {}, {}, {}, {}, {},
+SELECT pawl_batch.id, {}, {}, {}, {}, {}, '{}', {}, {}, {}, {}, {}, {}, {}, {},
        (extract(epoch FROM clock_timestamp() - now()) * 1000000)::bigint
   FROM {}
 RETURNING batch_id, rows, duration_us)sql",
@@ -167,7 +169,8 @@ RETURNING batch_id, rows, duration_us)sql",
 }
 
 std::string LedgerOfSummary(const Slice& slice, const LedgerFacts& facts, Binder& binder) {
-  return LedgerInsert(slice, facts, "summary.n", "summary.digest", "batch, summary", binder);
+  return LedgerInsert(slice, facts, "pawl_summary.n", "pawl_summary.digest",
+                      "pawl_batch, pawl_summary", binder);
 }
 
 }  // namespace pawl::schema

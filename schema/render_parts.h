@@ -60,7 +60,9 @@ std::string Record(const Texts& values);
 std::string SameImage(const std::vector<Column>& columns, const Texts& left, const Texts& right);
 
 // Undo records hold the values of a batch in one array per column. A value of an array type cannot
-// be an element of such an array: it is packed as text.
+// be an element of such an array, and unnest() in FROM takes a composite apart: these are packed as
+// text.
+bool IsPackedAsText(const Column& column);
 std::string Packed(const Column& column, const std::string& expression);
 std::string Unpacked(const Column& column, const std::string& expression);
 std::string PackedType(const Column& column);
@@ -85,14 +87,14 @@ std::string RowHash(const std::string& alias, const std::vector<Column>& columns
 
 // How every batch begins: its id, drawn once.
 inline constexpr std::string_view kBatchId =
-    "WITH batch AS MATERIALIZED (SELECT nextval('pawl.batch_id') AS id)";
+    "WITH pawl_batch AS MATERIALIZED (SELECT nextval('pawl.batch_id') AS id)";
 
 // How every batch ends, from a line of its own. `rows` and `digest` are expressions over `from`.
 std::string LedgerInsert(const Slice& slice, const LedgerFacts& facts, const std::string& rows,
                          const std::string& digest, const std::string& from, Binder& binder,
                          db::Value reverts = {});
 
-// The ledger row of a change whose counts are columns of a CTE `summary`.
+// The ledger row of a change whose counts are columns of a CTE `pawl_summary`.
 std::string LedgerOfSummary(const Slice& slice, const LedgerFacts& facts, Binder& binder);
 
 }  // namespace pawl::schema

@@ -53,10 +53,10 @@ Rendered UpdateWithoutImages(const Backfill& backfill, const Slice& slice, const
   const Texts returning = back ? Texts{"1"} : Returning(backfill, backfill.alias);
   std::string sql = fmt::format(
       R"sql({},
-changed AS (
+pawl_changed AS (
 {}
 ),
-summary AS (SELECT count(*) AS n, {} AS digest FROM changed))sql",
+pawl_summary AS (SELECT count(*) AS n, {} AS digest FROM pawl_changed))sql",
       kBatchId, UpdateText(backfill, slice, returning, binder),
       back ? "NULL::text" : UpdateDigest(backfill, server_version));
   sql += LedgerOfSummary(slice, facts, binder);
@@ -66,9 +66,9 @@ summary AS (SELECT count(*) AS n, {} AS digest FROM changed))sql",
 std::string UndoInsert(const Backfill& backfill, const LedgerFacts& facts, const std::string& keys,
                        const std::string& olds, const std::string& writtens,
                        const std::string& from) {
-  return fmt::format("undo AS (INSERT INTO {} (batch_id, {}) SELECT batch.id, {}, {}, {} FROM {})",
-                     UndoTable(facts.run, facts.step), Joined(UpdateArrays(backfill)), keys, olds,
-                     writtens, from);
+  return fmt::format(
+      "pawl_undo AS (INSERT INTO {} (batch_id, {}) SELECT pawl_batch.id, {}, {}, {} FROM {})",
+      UndoTable(facts.run, facts.step), Joined(UpdateArrays(backfill)), keys, olds, writtens, from);
 }
 
 // `update` returns k1.., w1.. and what `olds` makes o1.. of. One row of undo holds the batch: its
@@ -78,20 +78,20 @@ Rendered UpdateKeepingOld(const Backfill& backfill, const Slice& slice, const Le
                           Binder& binder) {
   std::string sql = fmt::format(
       R"sql({},
-changed AS (
+pawl_changed AS (
 {}
 ),
-summary AS (SELECT count(*) AS n, {} AS digest, {}, {}, {} FROM changed),
+pawl_summary AS (SELECT count(*) AS n, {} AS digest, {}, {}, {} FROM pawl_changed),
 )sql",
       kBatchId, update, UpdateDigest(backfill, server_version), Aggregated(backfill.key, "k"), olds,
       Aggregated(ChangedColumns(backfill), "w"));
 #ifndef PAWL_MUTANT_undo_insert
-  sql += UndoInsert(backfill, facts, Joined(Of("summary", "k", backfill.key.size())),
-                    Joined(Of("summary", "o", backfill.changed.size())),
-                    Joined(Of("summary", "w", backfill.changed.size())),
-                    "batch, summary WHERE summary.n > 0");
+  sql += UndoInsert(backfill, facts, Joined(Of("pawl_summary", "k", backfill.key.size())),
+                    Joined(Of("pawl_summary", "o", backfill.changed.size())),
+                    Joined(Of("pawl_summary", "w", backfill.changed.size())),
+                    "pawl_batch, pawl_summary WHERE pawl_summary.n > 0");
 #else
-  sql += "undo AS (SELECT 1)";
+  sql += "pawl_undo AS (SELECT 1)";
 #endif
   sql += LedgerOfSummary(slice, facts, binder);
   return {sql, binder.Take()};
@@ -118,7 +118,7 @@ Rendered UpdateOfNulls(const Backfill& backfill, const Slice& slice, const Ledge
   const std::vector<Column> changed = ChangedColumns(backfill);
   Texts olds;
   for (std::size_t i = 0; i < changed.size(); ++i) {
-    const std::string type = changed[i].is_array ? "text" : changed[i].type;
+    const std::string type = IsPackedAsText(changed[i]) ? "text" : changed[i].type;
     olds.push_back(
         fmt::format("array_fill(NULL::{}, ARRAY[count(*)::integer]) AS o{}", type, i + 1));
   }
@@ -171,36 +171,37 @@ Rendered UpdatePackingOld(const Backfill& backfill, const Slice& slice, const Le
   if (!backfill.from_clause.empty()) from += ", " + backfill.from_clause;
   std::string sql = fmt::format(
       R"sql({},
-before AS MATERIALIZED (
+pawl_before AS MATERIALIZED (
 SELECT {} FROM {}
  WHERE {}{}
 ),
-packed AS MATERIALIZED (SELECT count(*) AS n, {}, {} FROM (SELECT * FROM before ORDER BY {}) AS s),
+pawl_packed AS MATERIALIZED (SELECT count(*) AS n, {}, {} FROM (SELECT * FROM pawl_before ORDER BY {}) AS s),
 )sql",
       kBatchId, Joined(before), from, InSlice(backfill, slice, binder),
       AndWhere(backfill.where_clause), Aggregated(backfill.key, "k"), Aggregated(changed, "o"),
       Joined(keys));
   sql += fmt::format(
-      R"sql(changed AS (
+      R"sql(pawl_changed AS (
 {}
 ),
-written AS MATERIALIZED (
-SELECT count(*) AS n, {} AS digest, {}, {} FROM (SELECT * FROM changed ORDER BY {}) AS s
+pawl_written AS MATERIALIZED (
+SELECT count(*) AS n, {} AS digest, {}, {} FROM (SELECT * FROM pawl_changed ORDER BY {}) AS s
 ),
 )sql",
       UpdateText(backfill, slice, Returning(backfill, backfill.alias), binder),
       UpdateDigest(backfill, server_version), Aggregated(backfill.key, "k"),
       Aggregated(changed, "w"), Joined(keys));
-  sql += UndoInsert(backfill, facts, Joined(Of("packed", "k", keys.size())),
-                    Joined(Of("packed", "o", changed.size())),
-                    Joined(Of("written", "w", changed.size())),
-                    "batch, packed, written WHERE written.n > 0");
-  const std::string agree = fmt::format("{} *= {}", Record(Of("packed", "k", keys.size())),
-                                        Record(Of("written", "k", keys.size())));
+  sql += UndoInsert(backfill, facts, Joined(Of("pawl_packed", "k", keys.size())),
+                    Joined(Of("pawl_packed", "o", changed.size())),
+                    Joined(Of("pawl_written", "w", changed.size())),
+                    "pawl_batch, pawl_packed, pawl_written WHERE pawl_written.n > 0");
+  const std::string agree = fmt::format("{} *= {}", Record(Of("pawl_packed", "k", keys.size())),
+                                        Record(Of("pawl_written", "k", keys.size())));
   const std::string rows = fmt::format(
-      "CASE WHEN {} THEN written.n ELSE ('{} ' || packed.n || ' ' || written.n)::bigint END", agree,
-      kDisagree);
-  sql += LedgerInsert(slice, facts, rows, "written.digest", "batch, packed, written", binder);
+      "CASE WHEN {} THEN pawl_written.n ELSE ('{} ' || pawl_packed.n || ' ' || pawl_written.n)::bigint END",
+      agree, kDisagree);
+  sql += LedgerInsert(slice, facts, rows, "pawl_written.digest",
+                      "pawl_batch, pawl_packed, pawl_written", binder);
   return {sql, binder.Take()};
 }
 

@@ -18,7 +18,15 @@ namespace pawl::schema {
 // connection.
 inline constexpr int kWorkersMax = 64;
 
-enum class StatementKind { kUpdate, kDelete, kInsertSelect, kAddColumn, kCreateTable, kOnlineDdl, kOtherDdl };
+enum class StatementKind {
+  kUpdate,
+  kDelete,
+  kInsertSelect,
+  kAddColumn,
+  kCreateTable,
+  kOnlineDdl,
+  kOtherDdl
+};
 
 // A name as written; `schema` is empty where the search path decides. Unquoted names are folded.
 struct TableName {

@@ -53,15 +53,27 @@ bool StandsAlone(const Statement& statement) {
                      });
 }
 
-bool TestsAllNull(const Statement& statement, const StatementFacts& facts) {
+// A composite of nulls IS NULL as well, but is another value.
+bool TestsAllNull(const Statement& statement, const StatementFacts& facts,
+                  const TableShape& target) {
   std::set<std::string> tested;
-  for (const Conjunct& conjunct : statement.conjuncts) tested.insert(conjunct.null_column);
+  for (const Conjunct& conjunct : statement.conjuncts) {
+    const TableColumn* column = target.Find(conjunct.null_column);
+    if (column != nullptr && !column->column.is_composite) tested.insert(conjunct.null_column);
+  }
   return statement.kind == StatementKind::kUpdate && statement.from_clause.empty() &&
          std::includes(tested.begin(), tested.end(), facts.assigned.begin(), facts.assigned.end());
 }
 
+// In a BEFORE trigger a stored generated column is NULL: it is computed afterwards.
+bool ReadsGenerated(const std::set<std::string>& columns, const TableShape& target) {
+  return std::any_of(target.columns.begin(), target.columns.end(), [&](const TableColumn& column) {
+    return column.is_generated && columns.contains(column.column.name);
+  });
+}
+
 std::string SyncObstacle(const Statement& statement, const StatementFacts& facts,
-                         const std::set<std::string>& base_columns) {
+                         const std::set<std::string>& base_columns, const TableShape& target) {
   if (statement.kind != StatementKind::kUpdate) return "only an UPDATE can be kept in sync";
   if (!statement.from_clause.empty()) {
     return "the statement reads other tables, whose changes a trigger would not see";
@@ -72,6 +84,13 @@ std::string SyncObstacle(const Statement& statement, const StatementFacts& facts
   if (facts.where_is_volatile || HasSubselect(facts.base_where) ||
       Intersects(base_columns, facts.assigned) || ReadsRowVersion(base_columns)) {
     return "its WHERE clause cannot be decided from the other columns of a row alone";
+  }
+  std::set<std::string> read = facts.read_by_sync;
+  for (const Conjunct& conjunct : statement.conjuncts) {
+    read.insert(conjunct.columns_read.begin(), conjunct.columns_read.end());
+  }
+  if (ReadsGenerated(read, target)) {
+    return "it reads a generated column, which a trigger sees before it is computed";
   }
   return {};
 }
@@ -118,6 +137,44 @@ bool NamesAllBuiltIn(db::Session& session, const Statement& statement, const Tab
   return CastsAreBuiltIn(session, statement);
 }
 
+// Types whose text is the same under every setting.
+bool HasOneText(const std::string& type) {
+  static const std::set<std::string> kTypes = {"smallint", "integer", "bigint",  "int2",
+                                               "int4",     "int8",    "numeric", "text",
+                                               "bool",     "boolean", "varchar", "uuid"};
+  return kTypes.contains(type) || type.starts_with("numeric(") ||
+         type.starts_with("character varying");
+}
+
+bool CastsToOneText(const std::string& expression) {
+  const std::optional<AstValue> tree =
+      expression.empty() ? std::nullopt : ParseExpression(expression);
+  bool one = expression.empty() || tree;
+  if (!tree) return one;
+  Walk(*tree, [&](std::string_view name, const AstObject& body) {
+    const AstObject* type = name == "TypeCast" ? ObjectMember(body, "typeName") : nullptr;
+    if (type == nullptr) return one;
+    const AstArray& names = ArrayMember(*type, "names");
+    one = one && !names.empty() && HasOneText(StringOf(names[names.size() - 1]));
+    return one;
+  });
+  return one;
+}
+
+bool DependsOnFormats(const Statement& statement, const TableShape& target,
+                      const StatementFacts& facts) {
+  for (const TableColumn& column : target.columns) {
+    const bool is_used = facts.assigned.contains(column.column.name) ||
+                         facts.read_by_sync.contains(column.column.name);
+    if (is_used && !HasOneText(column.column.type)) return true;
+  }
+  bool one = CastsToOneText(statement.where_clause);
+  for (const Assignment& assignment : statement.assignments) {
+    one = one && CastsToOneText(assignment.expression.value_or(""));
+  }
+  return !one;
+}
+
 }  // namespace
 
 StatementFacts ReadFacts(db::Session& session, const Statement& statement,
@@ -136,9 +193,10 @@ StatementFacts ReadFacts(db::Session& session, const Statement& statement,
   facts.read_by_sync.insert(base_columns.begin(), base_columns.end());
   facts.re_evaluable = IsReEvaluable(session, statement, facts);
   facts.stands_alone = StandsAlone(statement);
-  facts.old_is_null = TestsAllNull(statement, facts);
+  facts.old_is_null = TestsAllNull(statement, facts, target);
   facts.where_is_volatile = !IsRepeatable(session, statement.where_clause);
-  facts.sync_obstacle = SyncObstacle(statement, facts, base_columns);
+  facts.sync_obstacle = SyncObstacle(statement, facts, base_columns, target);
+  facts.depends_on_formats = DependsOnFormats(statement, target, facts);
   facts.names_all_built_in = NamesAllBuiltIn(session, statement, target, facts);
   return facts;
 }

@@ -22,6 +22,8 @@ struct StatementFacts {
   bool names_all_built_in = true;  // Functions and types that it names are PostgreSQL's own.
   // Why no sync trigger can do the same, as the end of a sentence; empty if it can.
   std::string sync_obstacle;
+  // Some value in it may be turned into text or back by DateStyle, TimeZone and their like.
+  bool depends_on_formats = false;
 };
 
 // Asks the catalogue about functions and types. `target` is the statement's. Throws db::Error.

@@ -25,7 +25,9 @@ std::string Settings(const SyncTrigger& trigger) {
   std::string settings;
   if (!trigger.search_path.empty()) settings += "\n  SET search_path = " + trigger.search_path;
   if (!trigger.time_zone.empty()) {
-    settings += "\n  SET \"TimeZone\" = " + db::QuoteLiteral(trigger.time_zone);
+    settings += "\n  SET \"TimeZone\" = " + db::QuoteLiteral(trigger.time_zone) +
+                "\n  SET \"DateStyle\" = 'ISO, YMD'\n  SET \"IntervalStyle\" = 'postgres'\n  "
+                "SET bytea_output = 'hex'\n  SET extra_float_digits = 1";
   }
   return settings;
 }
@@ -37,29 +39,68 @@ std::string TagFor(const std::string& body) {
   return tag;
 }
 
+std::string Derived(const SyncTrigger& trigger) {
+  std::string text;
+  for (std::size_t i = 0; i < trigger.assigned.size(); ++i) {
+    text += fmt::format("        pawl_derived.{} := pawl_computed.x{};\n",
+                        QuoteName(trigger.assigned[i].first), i + 1);
+  }
+  return text;
+}
+
+// A condition on its own lines, so that a comment in it ends before what follows.
+std::string Condition(const std::string& text) {
+  return text.empty() ? "true" : fmt::format("(\n{}\n)", text);
+}
+
 std::string Body(const SyncTrigger& trigger) {
   std::string computed;
   std::string assignments;
+  std::string untouched;
+  std::string held;
+  std::string expected;
   for (std::size_t i = 0; i < trigger.assigned.size(); ++i) {
     const auto& [column, expression] = trigger.assigned[i];
-    computed += fmt::format("{}({}) AS x{}", i == 0 ? "" : ", ", expression, i + 1);
-    assignments += fmt::format("    NEW.{} := pawl_computed.x{};\n", QuoteName(column), i + 1);
+    const std::string name = QuoteName(column);
+    const char* comma = i == 0 ? "" : ", ";
+    computed += fmt::format("{}(\n{}\n) AS x{}", comma, expression, i + 1);
+    assignments += fmt::format("    NEW.{} := pawl_computed.x{};\n", name, i + 1);
+    untouched += fmt::format(" AND ROW(NEW.{0})::record *= ROW(OLD.{0})::record", name);
+    held += fmt::format("{}OLD.{}", comma, name);
+    // Assigned, an expression takes the type of its column.
+    expected += fmt::format("{}pawl_derived.{}", comma, name);
   }
-  return fmt::format(R"(
+  return fmt::format(
+      R"(
 #variable_conflict use_column
 DECLARE
   pawl_computed record;
+  pawl_derived {table}%ROWTYPE;
+  pawl_applies boolean;
 BEGIN
-  SELECT {} INTO pawl_computed
-    FROM (SELECT NEW.*) AS {}
-   WHERE {};
+  SELECT true INTO pawl_applies FROM (SELECT NEW.*) AS {alias} WHERE {where};
+  IF pawl_applies IS NOT TRUE AND TG_OP = 'UPDATE' THEN
+    IF true{untouched} THEN
+      SELECT {computed} INTO pawl_computed FROM (SELECT OLD.*) AS {alias} WHERE {base};
+      IF FOUND THEN
+{derived}        pawl_applies := ROW({held})::record *= ROW({expected})::record;
+      END IF;
+    END IF;
+  END IF;
+  IF pawl_applies IS NOT TRUE THEN
+    RETURN NEW;
+  END IF;
+  SELECT {computed} INTO pawl_computed FROM (SELECT NEW.*) AS {alias} WHERE {base};
   IF FOUND THEN
-{}  END IF;
+{assignments}  END IF;
   RETURN NEW;
 END
 )",
-                     computed, QuoteName(trigger.alias),
-                     trigger.base_where.empty() ? "true" : trigger.base_where, assignments);
+      fmt::arg("table", TableSql(trigger)), fmt::arg("alias", QuoteName(trigger.alias)),
+      fmt::arg("where", Condition(trigger.where)), fmt::arg("base", Condition(trigger.base_where)),
+      fmt::arg("computed", computed), fmt::arg("untouched", untouched), fmt::arg("held", held),
+      fmt::arg("expected", expected), fmt::arg("derived", Derived(trigger)),
+      fmt::arg("assignments", assignments));
 }
 
 std::string Events(const SyncTrigger& trigger) {

@@ -1,6 +1,10 @@
 // The trigger that gives rows which the application writes during a backfill the same values as the
 // backfill would: a BEFORE ROW trigger that computes the same expressions from NEW.
 //
+// It touches only what the statement itself would: a row that matches the whole WHERE gets its new
+// form at once, and a row that had it keeps in step with the columns that it is computed from. A
+// value that the application gave by itself stays, whatever the expression says.
+//
 // Rendering only. Thread safety: all functions.
 #pragma once
 
@@ -18,11 +22,14 @@ struct SyncTrigger {
   TableName table;
   std::string alias;  // By which the expressions know the row.
   std::vector<std::pair<std::string, std::string>> assigned;  // Column and expression.
-  std::string base_where;                                     // Empty: every row.
+  std::string where;       // Which rows the statement changes; empty: every row.
+  std::string base_where;  // The part of it that a changed row still fulfils; empty: every row.
   std::set<std::string> columns_read;  // Of the table, by expressions and condition.
   // Not empty: the function runs with these, because names in it are looked up by the search path.
   // It costs on every call, so it is left out where all names are PostgreSQL's own.
   std::string search_path;
+  // Not empty: values are turned into text or back somewhere, so the function runs with this zone
+  // and with the batches' formats, whoever writes the row.
   std::string time_zone;
 };
 

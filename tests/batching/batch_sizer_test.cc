@@ -90,6 +90,13 @@ TEST(BatchSizerTest, HalvesDownToOneRowAndThenSaysSo) {
   EXPECT_FALSE(sizer.narrowing());
 }
 
+TEST(BatchSizerTest, OneRowThatWasNotCountedIsNoOffenderYet) {
+  BatchSizer sizer(Limits(1, 1), 0);
+  EXPECT_TRUE(sizer.Narrow());  // By arithmetic one row, in truth perhaps a block of them.
+  EXPECT_TRUE(sizer.narrowing());
+  EXPECT_FALSE(sizer.Narrow());
+}
+
 TEST(BatchSizerTest, NarrowingEndsWithTheSizeFromBefore) {
   BatchSizer sizer(Limits(1'000, 10'000), 0);
   EXPECT_TRUE(sizer.Narrow());

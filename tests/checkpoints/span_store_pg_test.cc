@@ -98,6 +98,17 @@ TEST_F(SpanStorePgTest, ASpanHasOneHolder) {
   ExpectFenced(pipeline_, lease);
 }
 
+// A helper that was frozen while the run was paused and reverted, and wakes up then.
+TEST_F(SpanStorePgTest, NobodyGoesForwardOnceTheWayBackHasBegun) {
+  SpanLease frozen = Claimed(pipeline_, worker_);
+  Commit(pipeline_, frozen, "a");
+  CloseForwardSpans(session_, 1);
+  ExpectFenced(pipeline_, frozen);
+  EXPECT_FALSE(ClaimSpan(rival_, kRound, other_).has_value());
+  EXPECT_FALSE(ReclaimSpan(pipeline_, frozen, worker_).has_value());
+  EXPECT_FALSE(SplitSpan(rival_, frozen, "[\"50\"]", {db::Value(), "[\"100\"]", "a", 50}));
+}
+
 TEST_F(SpanStorePgTest, AHolderFrozenPastItsLeaseCannotCommit) {
   const SpanLease frozen = Claimed(pipeline_, worker_);
   Expire();

@@ -257,7 +257,7 @@ CREATE TABLE t_2a PARTITION OF t_2 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE t_2b PARTITION OF t_2 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 CREATE TABLE t_3 PARTITION OF t DEFAULT;
 INSERT INTO t SELECT n, n % 7, n % 7 FROM generate_series(1, 4000) AS n)sql");
-  RaiseAndTakeBack(kSmall);
+  RaiseAndTakeBack(std::string("-- pawl: allow=row_moves\n") + kSmall);
 }
 
 TEST_F(EnginePgTest, ARevertLeavesAloneWhatTheApplicationChanged) {

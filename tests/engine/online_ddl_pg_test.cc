@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "db/error.h"
 #include "engine/engine.h"
 #include "tests/support/test_database.h"
 #include "tests/support/writers.h"
@@ -33,7 +34,8 @@ class OnlineDdlPgTest : public testing::Test {
   OnlineDdlPgTest() { database_.Exec(kSchema); }
 
   // All that these statements can change, in words.
-  static std::string Catalogue(test::Sql& sql) {
+  template <typename Connection>
+  static std::string Catalogue(Connection& sql) {
     return sql.Value(R"sql(
 SELECT string_agg(line, E'\n' ORDER BY line) FROM (
   SELECT 'column ' || attname || ' ' || attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0

@@ -14,7 +14,6 @@ OrderFacts EasyTable() {
   facts.correlation = 1;
   facts.rows_per_page = 28;
   facts.self_excluding = true;
-  facts.sync_possible = true;
   facts.server_version = 150000;
   facts.pages = 100'000;
   return facts;
@@ -24,7 +23,6 @@ TEST(OrderChoiceTest, KeyStridesWhereTheKeyFollowsTheHeap) {
   const OrderChoice choice = ChooseOrder(EasyTable());
   EXPECT_EQ(choice.order, Order::kKeyStrides);
   EXPECT_EQ(choice.stride, 16);
-  EXPECT_FALSE(choice.needs_sync);
 }
 
 TEST(OrderChoiceTest, AReversedKeyFollowsTheHeapToo) {
@@ -33,12 +31,11 @@ TEST(OrderChoiceTest, AReversedKeyFollowsTheHeapToo) {
   EXPECT_EQ(ChooseOrder(facts).order, Order::kKeyStrides);
 }
 
-TEST(OrderChoiceTest, BlockStridesWithASyncTriggerWhereTheKeyIsScattered) {
+TEST(OrderChoiceTest, BlockStridesWhereTheKeyIsScattered) {
   OrderFacts facts = EasyTable();
   facts.correlation = 0.1;
   const OrderChoice choice = ChooseOrder(facts);
   EXPECT_EQ(choice.order, Order::kBlockStrides);
-  EXPECT_TRUE(choice.needs_sync);
 }
 
 TEST(OrderChoiceTest, ScatteredKeyFallsBackToKeyOrderWhereBlocksWouldLoseRows) {
@@ -49,8 +46,6 @@ TEST(OrderChoiceTest, ScatteredKeyFallsBackToKeyOrderWhereBlocksWouldLoseRows) {
     return ChooseOrder(facts);
   };
   EXPECT_EQ(with_scattered_key([](OrderFacts& facts) { facts.self_excluding = false; }).order,
-            Order::kKey);
-  EXPECT_EQ(with_scattered_key([](OrderFacts& facts) { facts.sync_possible = false; }).order,
             Order::kKey);
   EXPECT_EQ(with_scattered_key([](OrderFacts& facts) { facts.server_version = 130012; }).order,
             Order::kKey);
@@ -69,15 +64,13 @@ TEST(OrderChoiceTest, NoStridesWhereTheyDoNotPay) {
   EXPECT_EQ(ChooseOrder(facts).order, Order::kKey);
 }
 
-TEST(OrderChoiceTest, DeleteNeverStridesAndNeedsNoTrigger) {
+TEST(OrderChoiceTest, DeleteNeverStrides) {
   OrderFacts facts = EasyTable();
   facts.kind = StatementKind::kDelete;
   EXPECT_EQ(ChooseOrder(facts).order, Order::kKey);
   facts.correlation = 0;
-  facts.sync_possible = false;
   const OrderChoice choice = ChooseOrder(facts);
   EXPECT_EQ(choice.order, Order::kBlock);
-  EXPECT_FALSE(choice.needs_sync);
   facts.is_cached = true;
   EXPECT_EQ(ChooseOrder(facts).order, Order::kKey);
 }
@@ -109,7 +102,7 @@ TEST(OrderChoiceTest, TheUsersChoiceIsTakenUnlessItBreaksAPromise) {
   OrderFacts facts = EasyTable();
   EXPECT_EQ(ChooseOrder(facts, Order::kKey).order, Order::kKey);
   EXPECT_EQ(ChooseOrder(facts, Order::kBlockStrides, 8).stride, 8);
-  EXPECT_TRUE(ChooseOrder(facts, Order::kBlock).needs_sync);
+  EXPECT_TRUE(ChooseOrder(facts, Order::kBlock).refusal.empty());
   facts.self_excluding = false;
   EXPECT_FALSE(ChooseOrder(facts, Order::kBlock).refusal.empty());
   EXPECT_FALSE(ChooseOrder(facts, Order::kBlockStrides).refusal.empty());

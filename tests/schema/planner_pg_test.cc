@@ -97,15 +97,13 @@ TEST_F(PlannerTest, PlansAreTheSameEachTime) {
   EXPECT_NE(PlanOf(sql).hash, PlanOf("UPDATE events SET b = a + 1 WHERE b IS NULL").hash);
 }
 
-TEST_F(PlannerTest, AScatteredKeyIsWalkedByBlocksBehindASyncTrigger) {
+TEST_F(PlannerTest, AScatteredKeyIsWalkedByBlocks) {
   if (database_.Integer("SHOW server_version_num") < 140000) GTEST_SKIP();
   const Plan plan = PlanOf("UPDATE events SET b = a WHERE b IS NULL");
-  ASSERT_EQ(plan.steps.size(), 3U);
-  EXPECT_EQ(plan.steps[0].kind, StepKind::kSyncOn);
-  EXPECT_EQ(plan.steps[2].kind, StepKind::kSyncOff);
-  EXPECT_EQ(plan.steps[1].backfill.value().order, Order::kBlockStrides);
-  EXPECT_EQ(plan.steps[1].backfill.value().key[0].hash_function, "pg_catalog.uuid_hash");
-  EXPECT_TRUE(plan.steps[1].backfill.value().keep_in_sync);
+  ASSERT_EQ(plan.steps.size(), 1U);
+  EXPECT_EQ(plan.steps[0].backfill.value().order, Order::kBlockStrides);
+  EXPECT_EQ(plan.steps[0].backfill.value().key[0].hash_function, "pg_catalog.uuid_hash");
+  EXPECT_FALSE(plan.steps[0].backfill.value().keep_in_sync);
 }
 
 TEST_F(PlannerTest, TheSyncTriggerFiresForARoleWithoutRightsOnItsSchema) {
@@ -165,6 +163,9 @@ TEST_F(PlannerTest, PartitionsAreWalkedOneByOne) {
   EXPECT_EQ(plan.steps[2].backfill.value().alias, "p");
   EXPECT_EQ(plan.steps[2].backfill.value().undo, UndoKind::kImplicit);
   EXPECT_THAT(RefusalOf("UPDATE parted SET region = 'us'"), HasSubstr("which partition"));
+  EXPECT_THAT(RefusalOf("UPDATE parted SET v = v + 1"), HasSubstr("allow=row_moves"));
+  EXPECT_EQ(PlanOf("-- pawl: allow=row_moves\nUPDATE parted SET v = v + 1").steps.size(), 2U);
+  EXPECT_EQ(PlanOf("UPDATE parted_eu SET v = v + 1").steps.size(), 1U);
 }
 
 TEST_F(PlannerTest, InsertIntoATableOfTheSameFile) {
@@ -228,7 +229,7 @@ TEST_F(PlannerTest, WithoutAKeyBlockOrderAndNoUndo) {
               HasSubstr("no primary key"));
   if (database_.Integer("SHOW server_version_num") < 140000) return;
   EXPECT_EQ(PlanOf("-- pawl: undo=none\nUPDATE heap SET b = a WHERE b IS NULL")
-                .steps.at(1)
+                .steps.at(0)
                 .backfill.value()
                 .order,
             Order::kBlock);
@@ -259,7 +260,7 @@ TEST_F(PlannerTest, AnInverseNeedsAnOrderByKey) {
                           "changed. Remove the option \"order\", or the inverse: then the old "
                           "values are kept."));
   }
-  EXPECT_EQ(PlanOf("-- pawl: order=block undo=image" + statement).steps.at(1).backfill->order,
+  EXPECT_EQ(PlanOf("-- pawl: order=block undo=image" + statement).steps.at(0).backfill->order,
             Order::kBlock);
 }
 
