@@ -57,7 +57,7 @@ LEFT JOIN LATERAL (
 
 constexpr const char* kTypeColumns = R"(
        pg_catalog.format_type(base.type, base.modifier),
-       bt.typlen = -1 AND bt.typelem <> 0 AND bt.typcategory = 'A',
+       bt.typlen = -1 AND bt.typelem <> 0 AND bt.typcategory = 'A' OR bt.typtype = 'c',
        hash.function,
        bt.oid IN ('int2'::pg_catalog.regtype, 'int4'::pg_catalog.regtype,
                   'int8'::pg_catalog.regtype))";

@@ -39,7 +39,9 @@ struct Column {
   // format_type(): fit for a cast, with modifiers; of a domain, its base type's.
   std::string type;
   bool not_null = false;
-  bool is_array = false;      // Its values cannot be elements of an array and are packed as text.
+  // An array or a composite: packed as text in undo records. An array cannot be an element of an
+  // array, and unnest() makes several columns of a composite.
+  bool is_array = false;
   bool has_hash = false;      // Its type has a default hash operator class.
   std::string hash_function;  // Of its type's hash operator class, qualified: pg_catalog.uuid_hash.
   bool is_integer = false;    // smallint, integer, bigint: the residue is of the value itself.

@@ -59,8 +59,8 @@ std::string Record(const Texts& values);
 // equality says just that are compared by it: the images of two records cost ten times as much.
 std::string SameImage(const std::vector<Column>& columns, const Texts& left, const Texts& right);
 
-// Undo records hold the values of a batch in one array per column. A value of an array type cannot
-// be an element of such an array: it is packed as text.
+// Undo records hold the values of a batch in one array per column. A value of an array or composite
+// type cannot be an element of such an array: it is packed as text.
 std::string Packed(const Column& column, const std::string& expression);
 std::string Unpacked(const Column& column, const std::string& expression);
 std::string PackedType(const Column& column);

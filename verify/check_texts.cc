@@ -101,8 +101,10 @@ std::string Equal(const std::vector<Pair>& pairs) {
       tests.push_back(fmt::format("{} IS NOT DISTINCT FROM {}", Collated(*pair.column, left_value),
                                   Collated(*pair.column, right_value)));
     } else {
-      left.push_back(left_value);
-      right.push_back(right_value);
+      // One array or composite has many images, with room for NULLs or without; but one text.
+      const char* text = pair.column->is_array ? "::text" : "";
+      left.push_back(left_value + text);
+      right.push_back(right_value + text);
     }
   }
   // Without the casts it would be a comparison of the rows' elements, with their types' *=.

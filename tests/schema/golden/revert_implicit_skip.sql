@@ -3,11 +3,11 @@ changed AS (
 UPDATE ONLY "public"."orders" AS "o" SET "cents" = NULL, "tags" = NULL
  WHERE "o"."id" > {17}::bigint AND "o"."id" <= {4711}::bigint
    AND (
-("o"."cents" IS NOT NULL OR "o"."tags" IS NOT NULL) AND ROW("o"."cents", "o"."tags")::record *= ROW((
+("o"."cents" IS NOT NULL OR "o"."tags" IS NOT NULL) AND ROW("o"."cents", ("o"."tags")::text)::record *= ROW((
 round(o.total * 100)
-)::numeric(12,0), (
+)::numeric(12,0), ((
 '{}'
-)::text[])::record
+)::text[])::text)::record
    )
  RETURNING 1
 ),

@@ -1,10 +1,10 @@
 WITH batch AS MATERIALIZED (SELECT nextval('pawl.batch_id') AS id),
 changed AS (
-UPDATE ONLY "public"."orders" AS "o" SET "cents" = CASE WHEN ROW("o"."cents", "o"."tags")::record *= ROW((
+UPDATE ONLY "public"."orders" AS "o" SET "cents" = CASE WHEN ROW("o"."cents", ("o"."tags")::text)::record *= ROW((
 round(o.total * 100)
-)::numeric(12,0), (
+)::numeric(12,0), ((
 '{}'
-)::text[])::record THEN NULL ELSE ('pawl: conflict ' || "o".ctid::text)::bigint::text::numeric(12,0) END, "tags" = NULL
+)::text[])::text)::record THEN NULL ELSE ('pawl: conflict ' || "o".ctid::text)::bigint::text::numeric(12,0) END, "tags" = NULL
  WHERE "o"."id" > {17}::bigint AND "o"."id" <= {4711}::bigint
    AND (
 ("o"."cents" IS NOT NULL OR "o"."tags" IS NOT NULL)

@@ -8,8 +8,8 @@ SELECT array_to_json(ARRAY[rec.k1::text])::text AS key, CASE WHEN "o"."id" IS NU
             ELSE 'the row holds another value than the migration wrote' END AS reason,
             "o"."id" IS NOT NULL AS forcible
   FROM rec LEFT JOIN ONLY "public"."orders" AS "o" ON "o"."id" = rec.k1
- WHERE ("o"."id" IS NULL OR NOT ROW("o"."cents", "o"."tags")::record *= ROW(rec.w1, rec.w2::text[])::record)
-   AND NOT ("o"."id" IS NOT NULL AND ROW("o"."cents", "o"."tags")::record *= ROW(rec.o1, rec.o2::text[])::record)
+ WHERE ("o"."id" IS NULL OR NOT ROW("o"."cents", ("o"."tags")::text)::record *= ROW(rec.w1, (rec.w2::text[])::text)::record)
+   AND NOT ("o"."id" IS NOT NULL AND ROW("o"."cents", ("o"."tags")::text)::record *= ROW(rec.o1, (rec.o2::text[])::text)::record)
 ),
 listed AS (
 INSERT INTO pawl.conflict (run_id, step, batch_id, key, reason, forced)

@@ -1,7 +1,7 @@
 WITH batch AS MATERIALIZED (SELECT nextval('pawl.batch_id') AS id),
 rec AS MATERIALIZED (SELECT x.* FROM pawl.undo_7_2 AS u, unnest(u.k1, u.o1, u.o2, u.w1, u.w2) AS x(k1, o1, o2, w1, w2) WHERE u.batch_id = {31}::bigint),
 restored AS (
-UPDATE ONLY "public"."orders" AS "o" SET "cents" = rec.o1, "tags" = rec.o2::text[] FROM rec WHERE "o"."id" = rec.k1 AND ROW("o"."cents", "o"."tags")::record *= ROW(rec.w1, rec.w2::text[])::record RETURNING 1
+UPDATE ONLY "public"."orders" AS "o" SET "cents" = rec.o1, "tags" = rec.o2::text[] FROM rec WHERE "o"."id" = rec.k1 AND ROW("o"."cents", ("o"."tags")::text)::record *= ROW(rec.w1, (rec.w2::text[])::text)::record RETURNING 1
 ),
 conflicts AS MATERIALIZED (
 SELECT * FROM (
@@ -9,8 +9,8 @@ SELECT array_to_json(ARRAY[rec.k1::text])::text AS key, CASE WHEN "o"."id" IS NU
             ELSE 'the row holds another value than the migration wrote' END AS reason,
             "o"."id" IS NOT NULL AS forcible
   FROM rec LEFT JOIN ONLY "public"."orders" AS "o" ON "o"."id" = rec.k1
- WHERE ("o"."id" IS NULL OR NOT ROW("o"."cents", "o"."tags")::record *= ROW(rec.w1, rec.w2::text[])::record)
-   AND NOT ("o"."id" IS NOT NULL AND ROW("o"."cents", "o"."tags")::record *= ROW(rec.o1, rec.o2::text[])::record)
+ WHERE ("o"."id" IS NULL OR NOT ROW("o"."cents", ("o"."tags")::text)::record *= ROW(rec.w1, (rec.w2::text[])::text)::record)
+   AND NOT ("o"."id" IS NOT NULL AND ROW("o"."cents", ("o"."tags")::text)::record *= ROW(rec.o1, (rec.o2::text[])::text)::record)
 ) AS c
  WHERE (SELECT count(*) FROM restored) < (SELECT count(*) FROM rec)
 ),
