@@ -149,6 +149,42 @@ std::string CheckSql::RowsWritten(const RowChunk& chunk) const {
                      WrittenBy(alias_, run_, fmt::format("l.step >= {}", step_)));
 }
 
+std::string CheckSql::CountWriters(const RowChunk& chunk) const {
+  return fmt::format(
+      R"sql(SELECT count(*) FILTER (WHERE {ours}), count(*) FILTER (WHERE NOT {ours} AND {later}),
+       count(*) FILTER (WHERE NOT {ours} AND NOT {later} AND {xid} >= {oldest})
+FROM {walked}
+WHERE {range})sql",
+      fmt::arg("ours", ChangedBy("=")), fmt::arg("later", ChangedBy(">")),
+      fmt::arg("xid", WholeXid(alias_)), fmt::arg("oldest", CoverCase(chunk, false)),
+      fmt::arg("walked", Walked()), fmt::arg("range", InRange(chunk)));
+}
+
+// Unequal rows that do not match WHERE any more were told apart at first sight.
+std::string CheckSql::AlteredRows(const RowChunk& chunk) const {
+  const std::string unequal =
+      backfill_.re_evaluable
+          ? fmt::format(" AND NOT {} AND {}", EqualToExpressions(), MatchesWhere())
+          : "";
+  return fmt::format(
+      R"sql(SELECT {key} AS key,
+       CASE WHEN {matches} THEN 'rewritten' ELSE 'overwritten' END AS verdict
+FROM {walked}
+WHERE {range} AND {xid} >= {oldest} AND NOT {ours} AND NOT {later}
+  AND NOT {quarantined}{unequal})sql",
+      fmt::arg("key", KeyText(alias_, backfill_.key)), fmt::arg("matches", MatchesWhere()),
+      fmt::arg("walked", Walked()), fmt::arg("range", InRange(chunk)),
+      fmt::arg("xid", WholeXid(alias_)), fmt::arg("oldest", CoverCase(chunk, false)),
+      fmt::arg("ours", ChangedBy("=")), fmt::arg("later", ChangedBy(">")),
+      fmt::arg("quarantined", Quarantined()), fmt::arg("unequal", unequal));
+}
+
+// Batches that were taken back left nothing that could be altered.
+std::string CheckSql::ChangedBy(const char* relation) const {
+  return WrittenBy(alias_, run_,
+                   fmt::format("l.step {} {} AND l.kind = 'change'", relation, step_));
+}
+
 std::string CheckSql::CountOf(const std::string& verdicts) {
   return fmt::format("SELECT verdict, count(*)\nFROM (\n{}\n) AS verdicts\nGROUP BY verdict",
                      verdicts);
