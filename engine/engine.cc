@@ -257,6 +257,14 @@ RunResult Engine::Revert(std::int64_t run, const RevertSettings& settings,
         fmt::format("Run {0} is {1}. Pause it with `pawl pause {0}` first. Nothing was changed.",
                     run, row.state));
   }
+  // Some batches may be taken back of what is finished: it stays "completed" then.
+  if (!settings.batches.empty() && row.state != "completed" && row.revert_options.empty()) {
+    db::FailInput(
+        fmt::format("Run {0} is {1}, and single batches can be taken back from a completed run "
+                    "only. Finish it with `pawl resume {0}` first, or take back all of it. Nothing "
+                    "was changed.",
+                    run, row.state));
+  }
   for (const schema::Step& step : plan.steps) {
     if (step.backfill && step.backfill->undo == schema::UndoKind::kNone) {
       db::FailInput(
@@ -356,6 +364,7 @@ void Engine::Abort(std::int64_t run) {
   const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
   const schema::Plan plan = PlanToAbort(*session, row);
   checkpoints::MoveRun(*session, run, "aborted", "aborted by command", "abort");
+  checkpoints::RetireForwardSpans(*session, run);
   // A sync trigger must not outlive the run that would have removed it.
   for (const schema::Step& step : plan.steps) {
     if (step.kind != schema::StepKind::kSyncOn || step.inverse.empty()) continue;
