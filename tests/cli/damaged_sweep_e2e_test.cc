@@ -58,6 +58,7 @@ std::vector<std::string> ValuesOf(const std::string& type) {
 class DamagedSweepE2eTest : public testing::Test {
  protected:
   DamagedSweepE2eTest() {
+    database_.Exec("UPDATE pawl.run SET pace = 0");  // It has been caught in the act.
     database_.Exec("CREATE SCHEMA kept");
     for (const std::string& table : Tables()) {
       database_.Exec(fmt::format("CREATE TABLE kept.\"{0}\" AS TABLE pawl.\"{0}\"", table));
@@ -154,6 +155,8 @@ TEST_F(DamagedSweepE2eTest, NoDamageCrashesOrChangesARowTwice) {
     const std::string& value = values[random() % values.size()];
     SCOPED_TRACE(fmt::format("pawl.{}.{} = {}", place.table, place.column, value));
     const bool resumes = random() % 2 == 0;
+    // Two rows a second is a pace, and would take an hour.
+    if (place.column == "pace" && value == "2") continue;
     if (!Damage(place, value)) continue;
     ++done;
     // A hand that says "completed" is believed by `pawl run`, which has nothing to do then.
