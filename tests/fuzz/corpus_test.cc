@@ -59,9 +59,10 @@ INSTANTIATE_TEST_SUITE_P(Targets, FuzzCorpusTest, testing::ValuesIn(Targets()),
 
 // Deeper than any parser's stack of its own would bear.
 TEST(FuzzTest, DeepNestingIsRefusedNotFollowed) {
-  const std::size_t depth = 200'000;
   for (const Target& target : Targets()) {
     for (const std::string open : {"(", "[", "{\"at\":", "NOT ", "-", "CASE WHEN ", "/*"}) {
+      // PostgreSQL's own scanner takes quadratic time for comments in comments.
+      const std::size_t depth = open == "/*" ? 5'000 : 100'000;
       std::string text = target.name == "migration" ? "UPDATE t SET x = " : "";
       for (std::size_t i = 0; i < depth; ++i) text += open;
       SCOPED_TRACE(target.name + " " + open);

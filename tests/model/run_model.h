@@ -92,6 +92,9 @@ struct RunLimits {
   Small faults = 2;
   Small pauses = 1;
   Small reverts = 1;
+  bool may_split = true;
+  // Whether a commit under a lost lease is a violation by itself, or only what it does to rows.
+  bool judges_leases = true;
 };
 
 class RunModel {

@@ -49,7 +49,11 @@ void ExpectBroken(const Guards& guards, const std::string& how, const RunLimits&
 TEST(RunModelTest, HoldsWithoutFaultsAndCommands) { ExpectHolds({0, 0, 0}); }
 TEST(RunModelTest, HoldsWithTwoFaults) { ExpectHolds({2, 0, 0}); }
 TEST(RunModelTest, HoldsWithAPauseAndAFault) { ExpectHolds({1, 1, 0}); }
-TEST(RunModelTest, HoldsWithAPauseARevertAndAFault) { ExpectHolds({1, 1, 1}); }
+TEST(RunModelTest, HoldsWithAPauseAndARevert) { ExpectHolds({0, 1, 1}); }
+TEST(RunModelTest, HoldsWithARevertAndAFault) { ExpectHolds({1, 0, 1}); }
+TEST(RunModelTest, HoldsWithAPauseARevertAndAFaultInOneSpan) {
+  ExpectHolds({.faults = 1, .pauses = 1, .reverts = 1, .may_split = false});
+}
 
 TEST(RunModelTest, WithoutTheEpochALostLeaseCommits) {
   Guards guards;
@@ -58,13 +62,17 @@ TEST(RunModelTest, WithoutTheEpochALostLeaseCommits) {
 }
 
 // The epoch rises with every lease, so the cursor says nothing that the epoch has not said. It is
-// the second line, for the day when the first one fails.
+// the second line: without the epoch it still keeps every row right, and without both none is.
 TEST(RunModelTest, TheCursorIsTheSecondLineOfTheFence) {
+  const RunLimits faults{.faults = 2, .pauses = 0, .reverts = 0, .judges_leases = false};
   Guards guards;
   guards.fence_cursor = false;
-  EXPECT_EQ(Explore(guards, {2, 0, 0}).violation, "");
-  guards.claim_raises_epoch = false;
-  ExpectBroken(guards, "twice");
+  EXPECT_EQ(Explore(guards, faults).violation, "");
+  guards.fence_cursor = true;
+  guards.fence_epoch = false;
+  EXPECT_EQ(Explore(guards, faults).violation, "");
+  guards.fence_cursor = false;
+  ExpectBroken(guards, "Row ", faults);
 }
 
 TEST(RunModelTest, WithoutTheEndASplitChangesRowsTwice) {

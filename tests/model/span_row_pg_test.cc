@@ -43,7 +43,8 @@ INSERT INTO pawl.migration (migration_hash, name, text) VALUES ('m', 'm', '');
 INSERT INTO pawl.plan (plan_hash, migration_hash, version, content) VALUES ('p', 'm', 1, '');
 INSERT INTO pawl.run (run_id, migration, migration_hash, plan_hash, state)
 VALUES (1, 'm', 'm', 'p', 'running');
-INSERT INTO pawl.step (run_id, step, kind, title) VALUES (1, 1, 'backfill', 'm'))sql");
+INSERT INTO pawl.step (run_id, step, kind, title) VALUES (1, 1, 'backfill', 'm');
+ALTER TABLE pawl.span ALTER span_id RESTART 1000)sql");
     database_.Exec(fmt::format(
         "INSERT INTO pawl.worker (worker_id, run_id, host, pid, backend_pid, backend_start) SELECT "
         "1, 1, 'h', 1, pid, backend_start FROM pg_stat_activity WHERE pid = {0} UNION ALL SELECT "
