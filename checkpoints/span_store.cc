@@ -20,6 +20,10 @@ std::optional<SpanLease> FirstLease(const db::Result& result) {
                    db::ToText(row[4])};
 }
 
+// Each waits for a row as long as a control session waits for any lock, 5 s: together longer than a
+// batch may take (kBatchTimeoutSeconds).
+constexpr int kRetireAttempts = 4;
+
 constexpr const char* kLeaseColumns = "span_id, lease_epoch, seq, end_key, cursor";
 
 }  // namespace
@@ -128,12 +132,15 @@ bool CreateSpans(db::Session& session, const Round& round, const std::vector<Spa
         "DISTINCT FROM $3::integer",
         Of(round));
     if (moved.affected == 0) return false;
-  } else {
-    const auto there = session.Query(
-        "SELECT 1 FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round = "
-        "$3::integer LIMIT 1",
-        Of(round));
-    if (!there.rows.empty()) return false;
+  }
+  // Whatever the step says of its round: a second set of spans would change every row twice.
+  const auto there = session.Query(
+      "SELECT 1 FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round = "
+      "$3::integer LIMIT 1",
+      Of(round));
+  if (!there.rows.empty()) {
+    transaction.Commit();
+    return false;
   }
   for (const SpanSeed& span : spans) {
     std::vector<db::Value> parameters = Of(round);
@@ -175,11 +182,21 @@ SELECT run_id, step, round, $6, $7, $8, $5::bigint FROM cut RETURNING span_id)sq
   return !cut.rows.empty();
 }
 
-void CloseForwardSpans(db::Session& session, std::int64_t run) {
-  session.Query(
-      "UPDATE pawl.span SET done = true, lease_epoch = lease_epoch + 1, worker_id = NULL WHERE "
-      "run_id = $1::bigint AND round > 0 AND NOT done",
-      {std::to_string(run)});
+void RetireForwardSpans(db::Session& session, std::int64_t run) {
+  // A statement sees the spans of its beginning: the tail that a worker cuts off while a lock is
+  // waited for is seen by the next one. A tail is never cut off a span that is done.
+  constexpr const char* kRetire =
+      "UPDATE pawl.span SET done = true, lease_epoch = lease_epoch + 1, worker_id = NULL, "
+      "lease_until = NULL, rows_estimated = least(rows_estimated, rows_scanned) WHERE run_id = "
+      "$1::bigint AND round > 0 AND NOT done";
+  int attempts_left = kRetireAttempts;
+  while (true) {
+    try {
+      if (session.Query(kRetire, {Text(run)}).affected == 0) return;
+    } catch (const db::Error& error) {
+      if (error.action() != db::Action::kRetryBatch || --attempts_left == 0) throw;
+    }
+  }
 }
 
 std::int64_t UnfinishedSpans(db::Session& session, const Round& round) {

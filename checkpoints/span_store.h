@@ -93,10 +93,13 @@ std::optional<SpanLease> LargestSpan(db::Pipeline& pipeline, const Round& round,
 bool SplitSpan(db::Pipeline& pipeline, const SpanLease& span, const std::string& middle,
                const SpanSeed& tail);
 
-// Ends the way forward for good, before the way back reads what it has done: no span of it can be
-// claimed any more, and whoever still holds one (a process that was frozen, or has lost its
-// connection to the run) fails at the fence. Waits for batches under way.
-void CloseForwardSpans(db::Session& session, std::int64_t run);
+// Takes every unfinished forward span of the run away for good: afterwards no batch of the way
+// forward can commit, however late its worker wakes up, and nobody can lease or split one. Waits
+// for batches under way. To be called before the ledger is read for taking it back.
+//
+// Accident without it: a worker that was frozen, or has not heard yet, commits behind the back of a
+// revert, which then says that all is as it was.
+void RetireForwardSpans(db::Session& session, std::int64_t run);
 
 std::int64_t UnfinishedSpans(db::Session& session, const Round& round);
 

@@ -4,6 +4,15 @@
 set(PAWL_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
                   -Wnon-virtual-dtor -Woverloaded-virtual -Werror)
 
+if(PAWL_FUZZ)
+  # GCC is the judge of warnings; here another compiler looks for crashes.
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "PAWL_FUZZ needs clang, for libFuzzer. scripts/fuzz installs it.")
+  endif()
+  set(PAWL_WARNINGS -Wall)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 find_program(PAWL_CCACHE ccache)
 if(PAWL_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${PAWL_CCACHE})

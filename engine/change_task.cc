@@ -52,6 +52,32 @@ batching::Cursor CursorOf(const schema::Backfill& backfill, const checkpoints::S
   return cursor;
 }
 
+// The span's last batch and its cursor were written by one transaction: they agree, or somebody has
+// changed one of them. A cursor that was moved back would change rows a second time.
+void CheckAgainstLedger(db::Pipeline& pipeline, const checkpoints::Round& round,
+                        const checkpoints::SpanLease& lease, const batching::Cursor& cursor) {
+  if (lease.seq == 0) return;
+  const db::Result last = pipeline.Run(
+      {{"SELECT range_hi FROM pawl.ledger WHERE run_id = $1::bigint AND step = $2::integer AND "
+        "span_id = $3::bigint AND seq = $4::bigint",
+        {std::to_string(round.run), std::to_string(round.step), std::to_string(lease.span),
+         std::to_string(lease.seq)}}})[0];
+  std::string stands_at = "nowhere: it is not in the ledger";
+  if (!last.rows.empty()) {
+    stands_at = db::ToText(last.rows[0][0]);
+    const schema::Position hi = schema::PositionFrom(stands_at);
+    // Behind the last batch, or where the next pass over its window begins.
+    if (cursor.at == hi) return;
+    if (cursor.in_window && cursor.at == cursor.window_lo && hi == cursor.window_hi) return;
+  }
+  throw db::Error(
+      db::Action::kStop,
+      fmt::format("The cursor of span {} is {}, but its last batch (number {}) ended at {}. One of "
+                  "them was changed by hand, and going on could change rows twice. Put it back, or "
+                  "give the run up with `pawl abort {}`.",
+                  lease.span, lease.cursor, lease.seq, stands_at, round.run));
+}
+
 class ChangeTask : public SpanTask {
  public:
   ChangeTask(const schema::Backfill& backfill, const ChangeFacts& facts, db::Pipeline& pipeline,
@@ -65,7 +91,9 @@ class ChangeTask : public SpanTask {
                 WindowRows(backfill), PassesOf(backfill, facts), std::move(watch)),
         span_(lease.span),
         seq_(lease.seq),
-        worker_(worker) {}
+        worker_(worker) {
+    CheckAgainstLedger(pipeline, facts.round, lease, walker_.cursor());
+  }
 
   std::optional<Batch> Next(std::int64_t rows, bool exact) override {
     slice_ = walker_.Next(rows, exact);

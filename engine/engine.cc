@@ -350,6 +350,7 @@ void Engine::Abort(std::int64_t run) {
   const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
   const schema::Plan plan = PlanToAbort(*session, row);
   checkpoints::MoveRun(*session, run, "aborted", "aborted by command", "abort");
+  checkpoints::RetireForwardSpans(*session, run);
   // A sync trigger must not outlive the run that would have removed it.
   for (const schema::Step& step : plan.steps) {
     if (step.kind != schema::StepKind::kSyncOn || step.inverse.empty()) continue;

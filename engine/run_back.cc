@@ -12,7 +12,9 @@ namespace pawl::engine {
 
 void RunProcess::GoBack() {
   const RevertSettings settings = RevertSettingsFrom(run_.revert_options);
-  checkpoints::CloseForwardSpans(*session_, run_id_);
+#ifndef PAWL_MUTANT_retire_forward
+  checkpoints::RetireForwardSpans(*session_, run_id_);
+#endif
   // The sync triggers go first: they would fill again what is being emptied.
   for (const schema::Step& step : plan_.steps) {
     if (step.kind != schema::StepKind::kSyncOn || !settings.batches.empty()) continue;

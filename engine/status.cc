@@ -116,6 +116,19 @@ std::string Stored(const VerifyReport& report) {
       {"differences", differences}, {"notes", boost::json::value_from(report.notes)}});
 }
 
+// Rows that an earlier verification of the run counted in the ledger, the most; 0 where batches
+// were taken back since, as it counts without those. A ledger and spans that somebody emptied look
+// like those of an empty table.
+std::int64_t CountedBefore(db::Session& session, std::int64_t run) {
+  return db::ToInt(
+      session
+          .Query("SELECT coalesce(max(rows_counted), 0) FROM pawl.verification WHERE run_id = "
+                 "$1::bigint AND NOT EXISTS (SELECT FROM pawl.audit WHERE run_id = $1::bigint AND "
+                 "event = 'reverting')",
+                 {std::to_string(run)})
+          .rows.at(0)[0]);
+}
+
 void Store(db::Session& session, std::int64_t run, const VerifyReport& report) {
   session.Query(
       "INSERT INTO pawl.verification (run_id, tool, snapshot, rows_verified, rows_counted, "
@@ -153,6 +166,15 @@ VerifyReport VerifyRun(db::Session& session, const db::ConnectionString& where,
                                     finding.key, finding.what});
     }
     report.notes.insert(report.notes.end(), check.notes.begin(), check.notes.end());
+  }
+  const std::int64_t counted_before = CountedBefore(session, run);
+  if (report.rows_counted < counted_before) {
+    ++report.differences_count;
+    report.differences.push_back(
+        {0, "pawl.ledger", fmt::format("run {}", run),
+         fmt::format("An earlier verification counted {} rows changed, now the ledger has {}: "
+                     "batches are missing from it.",
+                     counted_before, report.rows_counted)});
   }
   report.passed = report.differences_count == 0;
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();

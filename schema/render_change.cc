@@ -43,7 +43,9 @@ pawl_summary AS (SELECT count(*) AS n, {} AS digest FROM pawl_removed))sql",
 std::string InsertUndo(const Backfill& backfill, const LedgerFacts& facts) {
   const Texts names = Numbered("k", backfill.target_key.size());
   Texts packed;
-  for (const std::string& name : names) packed.push_back(fmt::format("array_agg({})", name));
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    packed.push_back(fmt::format("array_agg({})", Packed(backfill.target_key[i], names[i])));
+  }
   return fmt::format(
       "pawl_undo AS (INSERT INTO {} (batch_id, {}, h) SELECT pawl_batch.id, {}, array_agg(h) FROM pawl_batch, "
       "pawl_added GROUP BY pawl_batch.id)",

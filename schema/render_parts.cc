@@ -91,11 +91,20 @@ bool HasOneImage(const Column& column) {
   return column.is_integer || kTypes.contains(column.type) || column.type.starts_with("timestamp");
 }
 
+// One array or composite has many images: a slice of an array keeps room for NULLs that it has not,
+// and a composite keeps its elements compressed or not. Their texts are told apart, and only those.
+Texts Imaged(const std::vector<Column>& columns, Texts values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (IsPackedAsText(columns[i])) values[i] = fmt::format("({})::text", values[i]);
+  }
+  return values;
+}
+
 }  // namespace
 
 std::string SameImage(const std::vector<Column>& columns, const Texts& left, const Texts& right) {
   if (!std::all_of(columns.begin(), columns.end(), HasOneImage)) {
-    return fmt::format("{} *= {}", Record(left), Record(right));
+    return fmt::format("{} *= {}", Record(Imaged(columns, left)), Record(Imaged(columns, right)));
   }
   Texts terms;
   for (std::size_t i = 0; i < left.size(); ++i) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "db/error.h"
+#include "schema/position.h"
 #include "verify/check_sql.h"
 #include "verify/chunk_feed.h"
 #include "verify/derivable.h"
@@ -24,12 +25,24 @@ namespace {
 using schema::StatementKind;
 using schema::UndoKind;
 
-enum class Weight { kNothing, kVerified, kChangedSince, kDifference, kUnlessAccepted, kNoted };
+enum class Weight {
+  kNothing,
+  kVerified,
+  kChangedSince,
+  kAfterAll,  // A difference that was counted as changed since.
+  kDifference,
+  kUnlessAccepted,
+  kNoted
+};
 
 struct Meaning {
   Weight weight;
   const char* what;  // The sentence of a difference, or the end of a note.
 };
+
+constexpr const char* kPerhapsChanged =
+    "The row was written after its batch: it is one that the batch had changed, or a new one "
+    "beside such a one. The step keeps no record of their keys.";
 
 // The verdicts of check_sql.h.
 const std::map<std::string_view, Meaning> kMeanings = {
@@ -39,6 +52,9 @@ const std::map<std::string_view, Meaning> kMeanings = {
     {"later", {Weight::kNoted, "written again by a later batch of the run."}},
     {"quarantine", {Weight::kNoted, "in quarantine, set aside by the step."}},
     {"changed", {Weight::kUnlessAccepted, "The row was changed after its batch."}},
+    {"altered", {Weight::kAfterAll, "The row was changed after its batch."}},
+    {"rewritten", {Weight::kAfterAll, kPerhapsChanged}},
+    {"overwritten", {Weight::kDifference, kPerhapsChanged}},
     {"gone", {Weight::kUnlessAccepted, "The row was deleted after its batch."}},
     {"again",
      {Weight::kUnlessAccepted, "The row was deleted, but one with its key is there again."}},
@@ -78,12 +94,22 @@ class StepChecker {
   std::optional<Chunk> NextChunk();
   void CheckChunk(db::Session& session, const Chunk& chunk);
   void CheckEqual(db::Session& session, const RowChunk& rows);
+  void CountWriters(db::Session& session, const RowChunk& rows);
+  void LookForAltered();
+  void LookForAltered(const Window& window);
+  void LookForAlteredBlocks(const Chunk& chunk);
   void CheckRecords(db::Session& session, const std::string& batch_ids);
   void CheckRecordCounts(db::Session& session, const std::string& batch_ids);
   void Tally(db::Session& session, const std::string& verdicts);
   void Weigh(const std::string& verdict, std::int64_t rows, std::string& differing);
   void Report(const std::string& where, const std::string& what);
 
+  // Whether a row that somebody wrote after its batch, and that does not tell so itself, is to be
+  // looked for: a strict verification of rows that are not compared with undo records anyway.
+  bool looks_for_altered() const {
+    return !options_.accept_changed && backfill_.kind == StatementKind::kUpdate &&
+           (backfill_.re_evaluable || !has_records_);
+  }
   bool is_insert() const { return backfill_.kind == StatementKind::kInsertSelect; }
   bool is_delete() const { return backfill_.kind == StatementKind::kDelete; }
 
@@ -100,6 +126,10 @@ class StepChecker {
   bool derive_ = false;
   std::atomic<bool> may_verify_none_ = false;  // There is a reason, and a note.
   std::int64_t rows_counted_ = 0;
+  // Rows that a batch of this step wrote last, that a later step did, that anybody else did since.
+  std::atomic<std::int64_t> rows_ours_ = 0;
+  std::atomic<std::int64_t> rows_later_ = 0;
+  std::atomic<std::int64_t> rows_newer_ = 0;
 
   std::mutex mutex_;  // Guards what follows.
   db::Session session_;
@@ -203,6 +233,72 @@ void StepChecker::CheckRows() {
   for (int i = 0; i < options_.threads; ++i) threads.emplace_back([this] { Work(); });
   threads.clear();
   if (failure_) std::rethrow_exception(failure_);
+    // As many as the batches changed are still as they left them: nobody changed or deleted one.
+#ifndef PAWL_MUTANT_verify_altered
+  if (looks_for_altered() && rows_ours_ < rows_counted_) LookForAltered();
+#endif
+}
+
+void StepChecker::CountWriters(db::Session& session, const RowChunk& rows) {
+  const db::Result counts = session.Query(sql_.CountWriters(rows));
+  rows_ours_ += db::ToInt(counts.rows.at(0)[0]);
+  rows_later_ += db::ToInt(counts.rows[0][1]);
+  rows_newer_ += db::ToInt(counts.rows[0][2]);
+}
+
+// A row that was written after its batch and matches WHERE is the application's insert, or one of
+// ours that somebody changed; one that is not there tells nothing. Undo records know their keys.
+// Without, the counts of a range tell whether any is amiss, and all that may be are named.
+void StepChecker::LookForAltered() {
+  StepFindings told_already(0);
+  ChunkFeed feed(session_, backfill_, run_, step_, told_already);
+  const bool in_blocks =
+      backfill_.order == schema::Order::kBlock || backfill_.order == schema::Order::kBlockStrides;
+  while (const std::optional<Chunk> chunk = feed.Next()) {
+    const db::Transaction transaction(session_, true, true);
+    if (has_records_) {
+      if (!chunk->batch_ids.empty()) Tally(session_, sql_.AlteredRecords(chunk->batch_ids));
+    } else if (in_blocks) {
+      LookForAlteredBlocks(*chunk);
+    } else {
+      for (const Window& window : chunk->windows) LookForAltered(window);
+    }
+  }
+  // A row that moved may have been changed by two batches.
+  const std::int64_t there = rows_ours_ + rows_later_ + rows_newer_;
+  if (!has_records_ && in_blocks && there < rows_counted_) {
+    findings_.AddDifferences(rows_counted_ - there);
+    findings_.AddFinding(
+        fmt::format("step {}", step_),
+        fmt::format("The batches changed {} rows, but only {} are there that they or somebody "
+                    "after them wrote: rows were deleted, or changed twice. The step keeps no "
+                    "record of their keys.",
+                    rows_counted_, there));
+  }
+}
+
+void StepChecker::LookForAltered(const Window& window) {
+  const db::Result counts = session_.Query(sql_.CountWriters(window.rows));
+  const std::int64_t there = db::ToInt(counts.rows.at(0)[0]) + db::ToInt(counts.rows[0][1]);
+  if (there >= window.rows_changed) return;
+  Tally(session_, sql_.AlteredRows(window.rows));
+  const std::string lo =
+      window.rows.lo ? schema::Display(schema::PositionFrom(*window.rows.lo)) : "the beginning";
+  const std::int64_t gone = window.rows_changed - there - db::ToInt(counts.rows[0][2]);
+  if (gone <= 0) return;
+  findings_.AddDifferences(gone);
+  findings_.AddFinding(
+      fmt::format("after {} up to {}", lo, schema::Display(schema::PositionFrom(*window.rows.hi))),
+      fmt::format("{} of the {} rows that were changed here {} no longer there. The step keeps no "
+                  "record of their keys.",
+                  gone, window.rows_changed, gone == 1 ? "is" : "are"));
+}
+
+// Rows move between blocks, so that only the whole table has a sum.
+void StepChecker::LookForAlteredBlocks(const Chunk& chunk) {
+  if (chunk.rows && rows_ours_ + rows_later_ < rows_counted_) {
+    Tally(session_, sql_.AlteredRows(*chunk.rows));
+  }
 }
 
 void StepChecker::Work() {
@@ -232,6 +328,7 @@ void StepChecker::CheckChunk(db::Session& session, const Chunk& chunk) {
   const db::Transaction transaction(session, true, true);
   if (has_records_ && !chunk.batch_ids.empty()) CheckRecords(session, chunk.batch_ids);
   if (!chunk.rows) return;
+  if (looks_for_altered() && !chunk.is_tail) CountWriters(session, *chunk.rows);
   if (backfill_.re_evaluable && !chunk.is_tail) {
     CheckEqual(session, *chunk.rows);
     return;
@@ -304,6 +401,9 @@ void StepChecker::Weigh(const std::string& verdict, std::int64_t rows, std::stri
       findings_.AddNoted(rows, meaning.what);
       may_verify_none_ = true;
       break;
+    case Weight::kAfterAll:
+      findings_.AddChangedSince(-rows);
+      [[fallthrough]];
     case Weight::kDifference:
       findings_.AddDifferences(rows);
       differing += fmt::format("{}'{}'", differing.empty() ? "" : ", ", verdict);

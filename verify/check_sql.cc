@@ -37,7 +37,11 @@ std::string CheckSql::InRange(const RowChunk& chunk) const {
 // looked at, and those that never were in scope sorted out afterwards.
 std::string CheckSql::BaseScope() const {
   const auto is_mentioned = [&](const schema::ChangedColumn& changed) {
-    return backfill_.base_where.find(changed.column.name) != std::string::npos;
+    const auto same = [](char left, char right) {
+      return std::tolower(static_cast<unsigned char>(left)) ==
+             std::tolower(static_cast<unsigned char>(right));
+    };
+    return !std::ranges::search(backfill_.base_where, changed.column.name, same).empty();
   };
   if (backfill_.base_where.empty() || std::ranges::any_of(backfill_.changed, is_mentioned)) {
     return "true";
@@ -100,17 +104,21 @@ std::string CheckSql::UnequalRows(const RowChunk& chunk) const {
   const std::string later_step = fmt::format("l.step > {}", step_);
   return fmt::format(
       R"sql(SELECT {key} AS key, CASE
-  WHEN {xid} < {oldest} AND NOT {matches} THEN 'outside'
+  {first}WHEN {xid} < {oldest} AND NOT {matches} THEN 'outside'
   WHEN {ours} THEN 'wrong'
   WHEN {later} THEN 'later'
   WHEN {matches} THEN CASE
     WHEN {quarantined} THEN 'quarantine'
-    WHEN {xid} < {oldest} THEN 'missed'
+    WHEN {visible} THEN 'missed'
     ELSE 'newer' END
   WHEN {visible} THEN 'outside'
   ELSE 'changed' END AS verdict
 FROM {walked}
 WHERE {range} AND {scope} AND NOT {equal})sql",
+      // In block order an earlier round of ours is older than the snapshot of the last one.
+      fmt::arg("first", IsBlockOrder(backfill_) ? fmt::format("WHEN {} THEN 'wrong'\n  ",
+                                                              WrittenBy(alias_, run_, this_step))
+                                                : std::string()),
       fmt::arg("key", KeyText(alias_, backfill_.key)), fmt::arg("xid", WholeXid(alias_)),
       fmt::arg("oldest", oldest), fmt::arg("matches", MatchesWhere()),
       fmt::arg("ours", WrittenBy(alias_, run_, this_step)),
@@ -125,28 +133,63 @@ WHERE {range} AND {scope} AND NOT {equal})sql",
 // clause does not look at what was changed. Their batch sees none of them: only where blocks are
 // walked in rounds are they older than the snapshot they are measured by.
 std::string CheckSql::RowsLeft(const RowChunk& chunk, bool with_newer) const {
-  const std::string xid = WholeXid(alias_);
-  const std::string oldest = CoverCase(chunk, false);
+  // Not just older than the oldest transaction under way then: a long one, anywhere, would excuse
+  // what the batch could see.
+  const std::string visible = IsVisible(alias_, CoverCase(chunk, true));
   return fmt::format(
       R"sql(SELECT {key} AS key, CASE
   WHEN {ours} THEN 'outside'
   WHEN {quarantined} THEN 'quarantine'
-  WHEN {xid} < {oldest} THEN 'missed'
+  WHEN {visible} THEN 'missed'
   ELSE 'newer' END AS verdict
 FROM {walked}
 WHERE {range} AND {old_enough} AND {matches})sql",
       fmt::arg("key", KeyText(alias_, backfill_.key)), fmt::arg("quarantined", Quarantined()),
       fmt::arg("ours", WrittenBy(alias_, run_, fmt::format("l.step = {}", step_))),
-      fmt::arg("xid", xid), fmt::arg("oldest", oldest), fmt::arg("walked", Walked()),
-      fmt::arg("range", InRange(chunk)),
-      fmt::arg("old_enough", with_newer ? "true" : fmt::format("{} < {}", xid, oldest)),
-      fmt::arg("matches", MatchesWhere()));
+      fmt::arg("visible", visible), fmt::arg("walked", Walked()), fmt::arg("range", InRange(chunk)),
+      fmt::arg("old_enough", with_newer ? "true" : visible), fmt::arg("matches", MatchesWhere()));
 }
 
 std::string CheckSql::RowsWritten(const RowChunk& chunk) const {
   return fmt::format("SELECT {} AS key, 'verified' AS verdict\nFROM {}\nWHERE {} AND {}",
                      KeyText(alias_, backfill_.key), Walked(), InRange(chunk),
                      WrittenBy(alias_, run_, fmt::format("l.step >= {}", step_)));
+}
+
+std::string CheckSql::CountWriters(const RowChunk& chunk) const {
+  return fmt::format(
+      R"sql(SELECT count(*) FILTER (WHERE {ours}), count(*) FILTER (WHERE NOT {ours} AND {later}),
+       count(*) FILTER (WHERE NOT {ours} AND NOT {later} AND {xid} >= {oldest})
+FROM {walked}
+WHERE {range})sql",
+      fmt::arg("ours", ChangedBy("=")), fmt::arg("later", ChangedBy(">")),
+      fmt::arg("xid", WholeXid(alias_)), fmt::arg("oldest", CoverCase(chunk, false)),
+      fmt::arg("walked", Walked()), fmt::arg("range", InRange(chunk)));
+}
+
+// Unequal rows that do not match WHERE any more were told apart at first sight.
+std::string CheckSql::AlteredRows(const RowChunk& chunk) const {
+  const std::string unequal =
+      backfill_.re_evaluable
+          ? fmt::format(" AND NOT {} AND {}", EqualToExpressions(), MatchesWhere())
+          : "";
+  return fmt::format(
+      R"sql(SELECT {key} AS key,
+       CASE WHEN {matches} THEN 'rewritten' ELSE 'overwritten' END AS verdict
+FROM {walked}
+WHERE {range} AND {xid} >= {oldest} AND NOT {ours} AND NOT {later}
+  AND NOT {quarantined}{unequal})sql",
+      fmt::arg("key", KeyText(alias_, backfill_.key)), fmt::arg("matches", MatchesWhere()),
+      fmt::arg("walked", Walked()), fmt::arg("range", InRange(chunk)),
+      fmt::arg("xid", WholeXid(alias_)), fmt::arg("oldest", CoverCase(chunk, false)),
+      fmt::arg("ours", ChangedBy("=")), fmt::arg("later", ChangedBy(">")),
+      fmt::arg("quarantined", Quarantined()), fmt::arg("unequal", unequal));
+}
+
+// Batches that were taken back left nothing that could be altered.
+std::string CheckSql::ChangedBy(const char* relation) const {
+  return WrittenBy(alias_, run_,
+                   fmt::format("l.step {} {} AND l.kind = 'change'", relation, step_));
 }
 
 std::string CheckSql::CountOf(const std::string& verdicts) {

@@ -45,6 +45,9 @@ struct RowChunk {
 //   gone        it was deleted after its batch
 //   again       deleted by its batch, a row of its key is there again
 //   later       another batch of this run has written it since
+//   altered     it was newer at first sight, but its batch had changed it
+//   rewritten   it was newer at first sight, and may be one that its batch had changed
+//   overwritten the same, and it does not match WHERE any more
 //   disagrees   what was written is not what the expressions give for the old row
 //
 // The names are the texts of the SQL.
@@ -67,6 +70,17 @@ class CheckSql {
   // one wrote last.
   std::string RowsWritten(const RowChunk& chunk) const;
 
+  // Of the rows of the chunk: how many a batch of this step wrote last, a later step of this run
+  // wrote last, anybody else wrote after their batch.
+  std::string CountWriters(const RowChunk& chunk) const;
+
+  // A query of (key, verdict): the rows of the chunk that somebody else wrote after their batch and
+  // that were taken for newer (rewritten) or passed over (overwritten).
+  std::string AlteredRows(const RowChunk& chunk) const;
+
+  // The same from the undo records of a statement that is re-evaluable: gone, altered.
+  std::string AlteredRecords(const std::string& batch_ids) const;
+
   // A query of (key, verdict): one row per undo record of the batches. With `derive`, what was
   // written is compared with the expressions evaluated over the old row.
   std::string UpdateRecords(const std::string& batch_ids, bool derive) const;
@@ -79,7 +93,8 @@ class CheckSql {
   // is its key: session settings make text exact. And queries of (key, verdict) that explain a
   // difference: the source's rows, outside (as they were when their batch ran), newer or
   // quarantine, where `keys`, an SQL array, is not empty only those; the undo records, verified
-  // (ours still), changed, gone.
+  // (ours still), changed, gone. These have a third column, the row's name for people: its key in
+  // its own table.
   std::string CopySource(const RowChunk& chunk) const;
   std::string CopyTarget(const std::string& batch_ids) const;
   std::string SourceRows(const RowChunk& chunk, const std::string& keys) const;
@@ -110,6 +125,7 @@ class CheckSql {
   std::string TargetKey() const;
   std::string TargetJoin(const std::string& batch_ids, const std::string& join) const;
   std::string Derived() const;
+  std::string ChangedBy(const char* relation) const;
 
   const schema::Backfill& backfill_;
   std::int64_t run_;

@@ -50,7 +50,7 @@ std::string CheckSql::TargetJoin(const std::string& batch_ids, const std::string
       R"sql((SELECT l.xid::text::bigint AS xid, e.*
       FROM {} AS n JOIN pawl.ledger AS l USING (batch_id), unnest({}) AS e ({})
       WHERE n.batch_id = {}) AS {}
-{} ONLY {} AS {} ON {})sql",
+{} {} AS {} ON {})sql",
       undo_table(), Joined(arrays), Joined(names), Batches(batch_ids), kRecord, join,
       Table(backfill_.target), kRow, SameKey(backfill_.target_key));
 }
@@ -68,11 +68,11 @@ std::string CheckSql::CopyTarget(const std::string& batch_ids) const {
 std::string CheckSql::SourceRows(const RowChunk& chunk, const std::string& keys) const {
   return fmt::format(
       R"sql(SELECT {key} AS key, CASE WHEN {quarantined} THEN 'quarantine'
-  WHEN {xid} < {oldest} THEN 'outside' ELSE 'newer' END AS verdict
+  WHEN {xid} < {oldest} THEN 'outside' ELSE 'newer' END AS verdict, {name} AS name
 FROM {from} AND {wanted})sql",
-      fmt::arg("key", SourceKey()), fmt::arg("quarantined", Quarantined()),
-      fmt::arg("xid", WholeXid(alias_)), fmt::arg("oldest", CoverCase(chunk, false)),
-      fmt::arg("from", SourceFrom(chunk)),
+      fmt::arg("key", SourceKey()), fmt::arg("name", KeyText(alias_, backfill_.key)),
+      fmt::arg("quarantined", Quarantined()), fmt::arg("xid", WholeXid(alias_)),
+      fmt::arg("oldest", CoverCase(chunk, false)), fmt::arg("from", SourceFrom(chunk)),
       fmt::arg("wanted", keys.empty() ? "true" : fmt::format("{} = ANY ({})", SourceKey(), keys)));
 }
 
@@ -81,9 +81,10 @@ std::string CheckSql::TargetRows(const std::string& batch_ids) const {
       R"sql(SELECT CASE WHEN {row}.ctid IS NULL THEN '' ELSE {key} END AS key, CASE
   WHEN {row}.ctid IS NULL THEN 'gone'
   WHEN {short_xid} = {record}.xid % 4294967296 THEN 'verified'
-  ELSE 'changed' END AS verdict
+  ELSE 'changed' END AS verdict, {name} AS name
 FROM {join})sql",
-      fmt::arg("row", kRow), fmt::arg("key", TargetKey()), fmt::arg("short_xid", ShortXid(kRow)),
+      fmt::arg("row", kRow), fmt::arg("name", RecordKeyText(backfill_.target_key.size())),
+      fmt::arg("key", TargetKey()), fmt::arg("short_xid", ShortXid(kRow)),
       fmt::arg("record", kRecord), fmt::arg("join", TargetJoin(batch_ids, "LEFT JOIN")));
 }
 

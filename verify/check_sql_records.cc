@@ -71,6 +71,33 @@ LEFT JOIN ONLY {target} AS {row} ON {same_key})sql",
       fmt::arg("target", Table(backfill_.target)), fmt::arg("same_key", SameKey(backfill_.key)));
 }
 
+// A row that does not match WHERE any more was told apart at first sight. The statement's own names
+// are looked up inside, where the record's columns do not come between.
+std::string CheckSql::AlteredRecords(const std::string& batch_ids) const {
+  Texts arrays, names;
+  AppendArrays("k", backfill_.key.size(), arrays, names);
+  return fmt::format(
+      R"sql(SELECT {key} AS key, CASE
+  WHEN {row}.ctid IS NULL THEN 'gone'
+  WHEN {short_xid} = {record}.xid % 4294967296 OR {xid} < {record}.xid THEN 'outside'
+  WHEN {later} THEN 'outside'
+  WHEN (SELECT NOT {equal} AND {matches} FROM (SELECT {row}.*) AS {alias}) THEN 'altered'
+  ELSE 'outside' END AS verdict
+FROM (SELECT l.xid::text::bigint AS xid, e.*
+      FROM {undo} AS n JOIN pawl.ledger AS l USING (batch_id), unnest({arrays}) AS e ({names})
+      WHERE n.batch_id = {batches}
+        AND NOT EXISTS (SELECT FROM pawl.ledger AS r WHERE r.reverts = l.batch_id)) AS {record}
+LEFT JOIN ONLY {target} AS {row} ON {same_key})sql",
+      fmt::arg("key", RecordKeyText(backfill_.key.size())), fmt::arg("row", kRow),
+      fmt::arg("short_xid", ShortXid(kRow)), fmt::arg("xid", WholeXid(kRow)),
+      fmt::arg("record", kRecord),
+      fmt::arg("later", WrittenBy(kRow, run_, fmt::format("l.step > {}", step_))),
+      fmt::arg("equal", EqualToExpressions()), fmt::arg("matches", MatchesWhere()),
+      fmt::arg("alias", alias_), fmt::arg("undo", undo_table()), fmt::arg("arrays", Joined(arrays)),
+      fmt::arg("names", Joined(names)), fmt::arg("batches", Batches(batch_ids)),
+      fmt::arg("target", Table(backfill_.target)), fmt::arg("same_key", SameKey(backfill_.key)));
+}
+
 std::string CheckSql::DeleteRecords(const std::string& batch_ids) const {
   // Without a key nothing can come back under it.
   Texts values, tests;

@@ -16,10 +16,6 @@ using db::QuoteLiteral;
 using db::QuoteName;
 using schema::Column;
 
-bool IsBlockOrder(const schema::Backfill& backfill) {
-  return backfill.order == schema::Order::kBlock || backfill.order == schema::Order::kBlockStrides;
-}
-
 // Types whose IS NOT DISTINCT FROM is as strict as comparing bytes, and faster. Text is so under
 // collation C. Not float (0 and -0), numeric (1.0 and 1.00), interval, bpchar.
 bool IsExact(std::string type) {
@@ -49,6 +45,10 @@ std::string Collated(const Column& column, const std::string& expression) {
 }
 
 }  // namespace
+
+bool IsBlockOrder(const schema::Backfill& backfill) {
+  return backfill.order == schema::Order::kBlock || backfill.order == schema::Order::kBlockStrides;
+}
 
 std::string Joined(const Texts& texts, std::string_view separator) {
   return fmt::format("{}", fmt::join(texts, separator));
@@ -101,8 +101,10 @@ std::string Equal(const std::vector<Pair>& pairs) {
       tests.push_back(fmt::format("{} IS NOT DISTINCT FROM {}", Collated(*pair.column, left_value),
                                   Collated(*pair.column, right_value)));
     } else {
-      left.push_back(left_value);
-      right.push_back(right_value);
+      // One array or composite has many images, with room for NULLs or without; but one text.
+      const char* text = pair.column->is_array || pair.column->is_composite ? "::text" : "";
+      left.push_back(left_value + text);
+      right.push_back(right_value + text);
     }
   }
   // Without the casts it would be a comparison of the rows' elements, with their types' *=.

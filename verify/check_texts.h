@@ -31,6 +31,8 @@ std::string Cast(const std::string& expression, const schema::Column& column);
 // "17" or "(a, 2021-01-01)".
 std::string KeyText(const std::string& quoted_table, const std::vector<schema::Column>& key);
 
+bool IsBlockOrder(const schema::Backfill& backfill);
+
 // The key, or the place in block order, and a bound of a range that it compares with.
 std::string Place(const schema::Backfill& backfill, const std::string& quoted_table);
 std::string Bound(const schema::Backfill& backfill, const std::string& text);

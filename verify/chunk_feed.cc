@@ -11,6 +11,8 @@ namespace pawl::verify {
 namespace {
 
 constexpr int kPageRows = 5'000;
+// The change and its closing sweeps, of which there are at most a handful.
+constexpr int kRoundsMax = 20;
 // A chunk's statement names each of its windows; one of many small windows stays readable.
 constexpr std::size_t kCoversMax = 200;
 constexpr std::size_t kBatchIdsBytesMax = 100'000;
@@ -35,7 +37,12 @@ void ChunkFeed::ReadSpans() {
       "SELECT greatest(1, (SELECT round FROM pawl.step WHERE run_id = {0} AND step = {1}), "
       "max(round)) FROM pawl.span WHERE run_id = {0} AND step = {1}",
       run_, step_));
-  const auto round_count = static_cast<int>(db::ToInt(rounds.rows.at(0)[0]));
+  // A round is a sweep over the table, and there are a few; a number that a hand wrote may be any.
+  const std::int64_t round_last = db::ToInt(rounds.rows.at(0)[0]);
+  if (round_last > kRoundsMax) {
+    Fault(fmt::format("round {}", round_last), "The step counts more rounds than any run has.");
+  }
+  const int round_count = static_cast<int>(std::min<std::int64_t>(round_last, kRoundsMax));
   for (int round = 1; round <= round_count; ++round) {
     const db::Result found = session_.Query(fmt::format(
         "SELECT span_id, begin_key, end_key FROM pawl.span WHERE run_id = {} AND step = {} AND "
@@ -116,10 +123,23 @@ void ChunkFeed::AddToChunk(const Batch& batch) {
     chunk_.rows =
         RowChunk{.lo = rows_end_, .hi = {}, .covers = {}, .rest_snapshot = start_snapshot_};
   }
+  if (window_.rows.covers.empty()) window_.rows.lo = rows_end_;
   if (batch.range.residue_lo == 0) {
     chunk_.rows->covers.push_back({batch.range.hi, batch.snapshot});
     rows_end_ = batch.range.hi;
   }
+  AddToWindow(batch);
+}
+
+void ChunkFeed::AddToWindow(const Batch& batch) {
+  if (batch.range.residue_lo == 0) {
+    window_.rows.covers.push_back({batch.range.hi, batch.snapshot});
+  }
+  window_.rows_changed += batch.rows;
+  if (!partition_->window_done()) return;
+  window_.rows.hi = rows_end_;
+  window_.rows.rest_snapshot = start_snapshot_;
+  chunk_.windows.push_back(std::exchange(window_, {}));
 }
 
 bool ChunkFeed::ChunkIsFull() const {

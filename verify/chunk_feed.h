@@ -26,9 +26,16 @@ namespace pawl::verify {
 // Enough that a statement's own cost vanishes, few enough that its snapshot lasts a second.
 inline constexpr std::int64_t kChunkRows = 200'000;
 
+// The batches of one window: the rows of its range that they changed.
+struct Window {
+  RowChunk rows;
+  std::int64_t rows_changed = 0;
+};
+
 struct Chunk {
   std::optional<RowChunk> rows;  // The rows to look at; none where other chunks have them.
   std::string batch_ids;         // "12,13,14"; the batches whose records are to be looked at.
+  std::vector<Window> windows;   // Of `rows`, in key order.
   bool is_tail = false;          // Behind the last span: no batch covered these rows.
 };
 
@@ -59,6 +66,7 @@ class ChunkFeed {
   std::optional<Batch> NextBatch();
   void FinishSpan();
   void AddToChunk(const Batch& batch);
+  void AddToWindow(const Batch& batch);
   bool ChunkIsFull() const;
   Chunk TakeChunk();
   std::optional<Chunk> Tail();
@@ -83,6 +91,7 @@ class ChunkFeed {
 
   Chunk chunk_;
   std::int64_t chunk_rows_ = 0;
+  Window window_;                        // In progress.
   std::optional<std::string> rows_end_;  // Up to where round 1 was handed out.
   bool tail_done_ = false;
 

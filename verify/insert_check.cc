@@ -52,10 +52,15 @@ std::string ArrayOf(const std::vector<Difference>& differences) {
 }  // namespace
 
 struct InsertCheck::Evidence {
-  std::map<std::string, std::string> source;  // Verdicts by key.
-  std::map<std::string, std::string> target;
-  std::int64_t targets_changed = 0;  // Inserted rows that were changed or deleted since: each
-                                     // explains one missing row.
+  struct Row {
+    std::string verdict;
+    std::string name;
+  };
+  std::map<std::string, Row> source;  // By their whole text.
+  std::map<std::string, Row> target;
+  std::int64_t targets_gone = 0;
+  std::int64_t targets_changed = 0;  // By somebody else's transaction, to whatever.
+  std::int64_t explained = 0;        // Missing rows that something else found explains.
   std::int64_t sources_newer = 0;    // Source rows changed since: each explains one extra row.
 };
 
@@ -91,7 +96,8 @@ void InsertCheck::LookBehind(const RowChunk& rows) {
     if (db::ToText(row[0]) != "outside") continue;
     findings_.AddDifferences(db::ToInt(row[1]));
     const db::Result named = source_.Execute(
-        CheckSql::ListOf(left, "'outside'", std::max<std::int64_t>(0, findings_.room())));
+        fmt::format("SELECT name FROM (\n{}\n) AS verdicts WHERE verdict = 'outside' LIMIT {}",
+                    left, std::max<std::int64_t>(0, findings_.room())));
     for (const db::Row& name : named.rows) {
       findings_.AddFinding(
           db::ToText(name[0]),
@@ -104,16 +110,18 @@ void InsertCheck::LookBehind(const RowChunk& rows) {
 void InsertCheck::Explain(const RowChunk& rows, const std::string& batch_ids,
                           const Comparison& comparison) {
   Evidence evidence = Gather(rows, batch_ids, ArrayOf(comparison.differences));
-  std::int64_t extra = 0;
-  // What is missing first: it explains what is extra.
-  for (const Difference& difference : comparison.differences) {
-    if (difference.kind == Difference::kMissing) Judge(difference, evidence);
+  if (accept_changed_) {
+    evidence.explained = evidence.targets_gone + evidence.targets_changed;
+  } else {
+    ReportGone(batch_ids, evidence);
+    // What the target holds first: it explains what is missing.
+    JudgeAll(comparison, Difference::kExtra, evidence);
   }
-  for (const Difference& difference : comparison.differences) {
-    if (difference.kind == Difference::kMissing) continue;
-    Judge(difference, evidence);
-    ++extra;
-  }
+  JudgeAll(comparison, Difference::kMissing, evidence);
+  // Newer rows of the source are known only now, and explain what is extra.
+  if (accept_changed_) JudgeAll(comparison, Difference::kExtra, evidence);
+  const auto extra =
+      std::ranges::count(comparison.differences, Difference::kExtra, &Difference::kind);
   findings_.AddVerified(std::max<std::int64_t>(0, comparison.target.row_count() - extra));
   if (!comparison.complete) {
     Report("and more",
@@ -128,46 +136,77 @@ InsertCheck::Evidence InsertCheck::Gather(const RowChunk& rows, const std::strin
   Evidence evidence;
   for (const db::Row& row : source_.Execute(sql_.SourceRows(rows, keys)).rows) {
     // Of equal rows the newest explains the most.
-    std::string& verdict = evidence.source[db::ToText(row[0])];
-    if (verdict != "newer") verdict = db::ToText(row[1]);
+    Evidence::Row& known = evidence.source[db::ToText(row[0])];
+    if (known.verdict != "newer") known = {db::ToText(row[1]), db::ToText(row[2])};
   }
   const std::string targets = sql_.TargetRows(batch_ids);
   for (const db::Row& row : target_.Execute(CheckSql::CountOf(targets)).rows) {
-    if (db::ToText(row[0]) != "verified") evidence.targets_changed += db::ToInt(row[1]);
+    if (db::ToText(row[0]) == "gone") evidence.targets_gone += db::ToInt(row[1]);
+    if (db::ToText(row[0]) == "changed") evidence.targets_changed += db::ToInt(row[1]);
   }
   const db::Result named = target_.Execute(fmt::format(
-      "SELECT key, verdict FROM (\n{}\n) AS verdicts WHERE key = ANY ({})", targets, keys));
-  for (const db::Row& row : named.rows) evidence.target[db::ToText(row[0])] = db::ToText(row[1]);
+      "SELECT key, verdict, name FROM (\n{}\n) AS verdicts WHERE key = ANY ({})", targets, keys));
+  for (const db::Row& row : named.rows) {
+    evidence.target[db::ToText(row[0])] = {db::ToText(row[1]), db::ToText(row[2])};
+  }
   return evidence;
 }
 
-void InsertCheck::Judge(const Difference& difference, Evidence& evidence) {
-  if (difference.kind == Difference::kMissing) {
-    const std::string verdict = evidence.source[difference.key];
-    if (verdict == "newer") {
-      ++evidence.sources_newer;
-      findings_.AddChangedSince(1);
-    } else if (verdict == "quarantine") {
-      findings_.AddNoted(1, "in quarantine, set aside by the step.");
-    } else if (evidence.targets_changed > 0) {
-      --evidence.targets_changed;
-      findings_.AddChangedSince(1);
-    } else {
-      Report(difference.key,
-             "The SELECT gives the row, and its source was there when its batch ran, but the "
-             "batch did not insert it.");
-    }
-    return;
+void InsertCheck::ReportGone(const std::string& batch_ids, Evidence& evidence) {
+  evidence.explained += evidence.targets_gone;
+  findings_.AddDifferences(evidence.targets_gone);
+  if (evidence.targets_gone == 0) return;
+  const db::Result named = target_.Execute(
+      fmt::format("SELECT name FROM (\n{}\n) AS verdicts WHERE verdict = 'gone' LIMIT {}",
+                  sql_.TargetRows(batch_ids), std::max<std::int64_t>(0, findings_.room())));
+  for (const db::Row& row : named.rows) {
+    findings_.AddFinding(db::ToText(row[0]), "The row was deleted after its batch.");
   }
-  if (evidence.target[difference.key] == "changed") return;  // Counted with the row it was.
-  if (evidence.sources_newer > 0) {
-    --evidence.sources_newer;
-  } else if (accept_changed_) {
+}
+
+void InsertCheck::JudgeAll(const Comparison& comparison, Difference::Kind kind,
+                           Evidence& evidence) {
+  for (const Difference& difference : comparison.differences) {
+    if (difference.kind != kind) continue;
+    if (kind == Difference::kMissing) {
+      JudgeMissing(difference, evidence);
+    } else {
+      JudgeExtra(difference, evidence);
+    }
+  }
+}
+
+void InsertCheck::JudgeMissing(const Difference& difference, Evidence& evidence) {
+  const Evidence::Row& source = evidence.source[difference.key];
+  if (source.verdict == "newer") {
+    ++evidence.sources_newer;
     findings_.AddChangedSince(1);
+  } else if (source.verdict == "quarantine") {
+    findings_.AddNoted(1, "in quarantine, set aside by the step.");
+  } else if (evidence.explained > 0) {
+    --evidence.explained;
+    if (accept_changed_) findings_.AddChangedSince(1);
   } else {
-    Report(difference.key,
+    Report(source.name,
+           "The SELECT gives the row, and its source was there when its batch ran, but the "
+           "batch did not insert it.");
+  }
+}
+
+void InsertCheck::JudgeExtra(const Difference& difference, Evidence& evidence) {
+  const Evidence::Row& target = evidence.target[difference.key];
+  if (target.verdict == "changed") {
+    if (accept_changed_) return;  // Counted with the row it was.
+    ++evidence.explained;
+    Report(target.name, "The row was changed after its batch.");
+  } else if (!accept_changed_) {
+    Report(target.name,
            "A batch inserted the row, but the SELECT does not give it (any more): its source was "
            "changed or deleted after the batch, or the batch was wrong.");
+  } else if (evidence.sources_newer > 0) {
+    --evidence.sources_newer;
+  } else {
+    findings_.AddChangedSince(1);
   }
 }
 

@@ -26,7 +26,10 @@ class InsertCheck {
 
   void Explain(const RowChunk& rows, const std::string& batch_ids, const Comparison& comparison);
   Evidence Gather(const RowChunk& rows, const std::string& batch_ids, const std::string& keys);
-  void Judge(const Difference& difference, Evidence& evidence);
+  void ReportGone(const std::string& batch_ids, Evidence& evidence);
+  void JudgeAll(const Comparison& comparison, Difference::Kind kind, Evidence& evidence);
+  void JudgeMissing(const Difference& difference, Evidence& evidence);
+  void JudgeExtra(const Difference& difference, Evidence& evidence);
   void Report(const std::string& key, const std::string& what);
 
   db::Pipeline source_;

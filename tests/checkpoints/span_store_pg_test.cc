@@ -102,7 +102,7 @@ TEST_F(SpanStorePgTest, ASpanHasOneHolder) {
 TEST_F(SpanStorePgTest, NobodyGoesForwardOnceTheWayBackHasBegun) {
   SpanLease frozen = Claimed(pipeline_, worker_);
   Commit(pipeline_, frozen, "a");
-  CloseForwardSpans(session_, 1);
+  RetireForwardSpans(session_, 1);
   ExpectFenced(pipeline_, frozen);
   EXPECT_FALSE(ClaimSpan(rival_, kRound, other_).has_value());
   EXPECT_FALSE(ReclaimSpan(pipeline_, frozen, worker_).has_value());

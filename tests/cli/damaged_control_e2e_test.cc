@@ -118,6 +118,22 @@ TEST_F(DamagedControlE2eTest, ACursorOfAnotherKey) {
   }
 }
 
+TEST_F(DamagedControlE2eTest, ACursorThatWasMovedBackChangesNoRowTwice) {
+  database_.Exec("CREATE TABLE kept AS SELECT span_id, cursor FROM pawl.span");
+  for (const char* cursor : {R"({"at":null})", R"({"at":["50"]})"}) {
+    SCOPED_TRACE(cursor);
+    const std::string rows = half_.Hash();
+    database_.Exec(std::string("UPDATE pawl.span SET cursor = $x$") + cursor + "$x$");
+    const Finished finished = RunPawl(half_.command(), database_.url());
+    EXPECT_EQ(finished.exit_code, 1) << finished.both();
+    EXPECT_NE(finished.err.find("changed by hand"), std::string::npos) << finished.err;
+    EXPECT_EQ(half_.Hash(), rows);
+  }
+  database_.Exec(
+      "UPDATE pawl.span AS s SET cursor = k.cursor FROM kept AS k WHERE s.span_id = k.span_id");
+  half_.ExpectItCarriesOn();
+}
+
 TEST_F(DamagedControlE2eTest, OptionsOfARevertThatAreNone) {
   database_.Exec("UPDATE pawl.run SET state = 'failed', revert_options = 'banana'");
   const std::string rows = half_.Hash();

@@ -293,5 +293,45 @@ TEST_F(DataSafetyPgTest, BadRowsInBlockOrderAreSetAsideOnceByTheirKey) {
   EXPECT_EQ(result.rows_done, 2'999);
 }
 
+TEST_F(DataSafetyPgTest, APartitionedTargetIsProvedRowByRow) {
+  database_.Exec(
+      "CREATE TABLE source (id bigint PRIMARY KEY, v integer); INSERT INTO source SELECT g, g FROM "
+      "generate_series(1, 1000) AS g; CREATE TABLE target (id bigint PRIMARY KEY, v integer) "
+      "PARTITION BY RANGE (id); CREATE TABLE target_1 PARTITION OF target FOR VALUES FROM (0) TO "
+      "(500); CREATE TABLE target_2 PARTITION OF target DEFAULT");
+  const RunResult result = Completed("INSERT INTO target SELECT id, v FROM source");
+  ASSERT_TRUE(result.verification);
+  EXPECT_EQ(result.verification->rows_verified, 1'000);
+  database_.Exec("UPDATE target SET v = -1 WHERE id = 7; DELETE FROM target WHERE id = 900");
+  const VerifyReport report = engine_.Verify(result.run, false);
+  EXPECT_FALSE(report.passed);
+  EXPECT_EQ(report.differences_count, 2);
+}
+
+TEST_F(DataSafetyPgTest, BlockOrderIsProvedInEveryRound) {
+  if (database_.Integer("SHOW server_version_num") < 140000) GTEST_SKIP();
+  database_.Exec(
+      "CREATE FUNCTION doubled(integer) RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2'; "
+      "CREATE TABLE t (id bigint PRIMARY KEY, a integer, c integer); INSERT INTO t SELECT g, g FROM "
+      "generate_series(1, 2000) AS g");
+  const RunResult result =
+      Completed("-- pawl: order=block\nUPDATE t SET c = doubled(a) WHERE c IS NULL");
+  database_.Exec(
+      "CREATE OR REPLACE FUNCTION doubled(integer) RETURNS integer IMMUTABLE LANGUAGE sql AS "
+      "'SELECT CASE WHEN $1 <= 1000 THEN $1 ELSE $1 * 2 END'");
+  const VerifyReport report = engine_.Verify(result.run, false);
+  EXPECT_FALSE(report.passed);
+  EXPECT_EQ(report.differences_count, 1'000);
+}
+
+TEST_F(DataSafetyPgTest, AConditionIsUnderstoodInCapitalsToo) {
+  database_.Exec(
+      "CREATE TABLE t (id bigint PRIMARY KEY, status text); INSERT INTO t SELECT g, CASE WHEN g % 2 "
+      "= 0 THEN 'old' ELSE 'older' END FROM generate_series(1, 1000) AS g");
+  const RunResult result = Completed("UPDATE t SET STATUS = 'gone' WHERE STATUS IN ('old', 'x')");
+  ASSERT_TRUE(result.verification);
+  EXPECT_EQ(result.verification->rows_verified, 500);
+}
+
 }  // namespace
 }  // namespace pawl::engine
