@@ -175,7 +175,7 @@ bool Worker::Cut(std::optional<Batch>& batch) {
 // Returns false where the batch did not commit; the lease is gone then, or the batch is to be cut
 // anew.
 bool Worker::RunBatch(Batch batch) {
-  PAWL_FAULT("before_batch");
+  PAWL_FAULT(order_.round.round > 0 ? "before_batch" : "before_revert_batch");
   std::vector<db::Call> calls;
   calls.push_back({batch.repeatable_read ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN", {}});
   calls.push_back(checkpoints::Fence(*lease_, batch.new_cursor, batch.done, batch.rows_visited));
@@ -185,7 +185,7 @@ bool Worker::RunBatch(Batch batch) {
   std::vector<db::Result> results;
   try {
     results = pipeline_->Run(calls);
-    PAWL_FAULT("after_commit");
+    PAWL_FAULT(order_.round.round > 0 ? "after_commit" : "after_revert_commit");
   } catch (const db::Error& error) {
     Settle(error, batch);
     return false;

@@ -1,0 +1,608 @@
+"""One run of the campaign: a scenario, end to end, and everything that is found wrong with it."""
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import Callable
+
+from ledger import ledger_faults
+from oracle import Judge, Verdict
+from pawl import SANITIZER_EXIT, Pawl, ask
+from pg import Connection, SqlError
+from proxy import Proxy
+from scenario import Scenario
+from server import Server, own
+from table import create_sql
+from writers import Writers
+
+# After the faults have ended, the run must be done within this. Undisturbed it takes a second or two.
+LIVENESS_SECONDS = 60.0
+SANITIZED_FACTOR = 2
+# Failed for a reason that has gone away, a run is carried on by the operator; so often at most.
+RESTARTS_MAX = 3
+# What the application may be told while these faults are at work.
+REFUSALS = {"rename": {"42P01", "XX000"}, "full disk": {"53100"}}
+
+
+@dataclass
+class Outcome:
+    scenario: Scenario
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    liveness: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    injected: list[str] = field(default_factory=list)  # Names of faults that took place.
+    rows_written: int = 0
+    restarts: int = 0  # By the operator, because a process had given up.
+    seconds: float = 0.0
+    directory: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.lost or self.doubled or self.wrong or self.liveness)
+
+
+@dataclass(frozen=True)
+class Programs:
+    release: str
+    sanitized: str | None
+    proxy: str
+
+
+class SmallDisk:
+    """A tablespace on a disk of its own, that can be filled. Only root may make one."""
+
+    def __init__(self, server: Server):
+        self._path = os.path.join(server.directory, f"disk{time.monotonic_ns()}")
+        self._ballast = os.path.join(self._path, "ballast")
+        os.makedirs(self._path)
+        mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", self._path]
+        self.possible = os.geteuid() == 0 and subprocess.run(
+            mount, capture_output=True, check=False).returncode == 0
+        self.name = f"small{time.monotonic_ns()}"
+        if not self.possible:
+            return
+        own(self._path)
+        with Connection(server.url()) as admin:
+            admin.execute(f"CREATE TABLESPACE {self.name} LOCATION '{self._path}'")
+
+    def fill(self, leave: int) -> bool:
+        if not self.possible:
+            return False
+        try:
+            with open(self._ballast, "wb", buffering=0) as file:
+                while file.write(b"x" * 65_536) == 65_536:
+                    pass
+        except OSError:
+            pass
+        os.truncate(self._ballast, max(0, os.path.getsize(self._ballast) - leave))
+        return True
+
+    def empty(self) -> None:
+        os.unlink(self._ballast)
+
+    def remove(self, server: Server) -> None:
+        if self.possible:
+            with Connection(server.url()) as admin:
+                admin.execute(f"DROP TABLESPACE {self.name}")
+            subprocess.run(["umount", self._path], check=False)
+
+
+class Lane:
+    """A server of one's own, on which runs follow each other."""
+
+    def __init__(self, directory: str, template: str):
+        self.directory = directory
+        self._template = template
+        self._count = 0
+        self.server = self._new(template)
+        self.server.start()
+        self._wrong: Server | None = None
+
+    def _new(self, template: str | None) -> Server:
+        self._count += 1
+        return Server.create(os.path.join(self.directory, f"server{self._count}"), template)
+
+    def wrong_server(self) -> Server:
+        """Another cluster altogether."""
+        if self._wrong is None:
+            self._wrong = self._new(None)
+            self._wrong.start()
+        return self._wrong
+
+    def new_directory(self) -> str:
+        self._count += 1
+        return os.path.join(self.directory, f"server{self._count}")
+
+    def replace_server(self) -> None:
+        self.server.remove()
+        self.server = self._new(self._template)
+        self.server.start()
+
+    def remove(self) -> None:
+        self.server.remove()
+        if self._wrong:
+            self._wrong.remove()
+
+
+class Stage:
+    """A scenario that is being played. What faults may use is public."""
+
+    def __init__(self, scenario: Scenario, lane: Lane, programs: Programs, directory: str,
+                 sabotage: str | None = None):
+        self.scenario = scenario
+        self.change = scenario.change
+        self.lane = lane
+        self.rng = random.Random(scenario.seed * 7 + 1)
+        self.directory = directory
+        self.database = f"run_{scenario.seed}"
+        self.outcome = Outcome(scenario, directory=directory)
+        self.forward = True
+        self.children: list[Pawl] = []
+        self.proxy: Proxy
+        self.disk: SmallDisk
+        self._programs = programs
+        self._sabotage = sabotage
+        self._has_proxy = any(fault.proxy for fault in scenario.faults)
+        self._binary = (programs.sanitized or programs.release) if scenario.sanitized \
+            else programs.release
+        self._all_children: list[Pawl] = []
+        self._held: list[Connection] = []
+        self._standby: Server | None = None
+        self._run = 0
+        self._patience = LIVENESS_SECONDS * (SANITIZED_FACTOR if scenario.sanitized else 1)
+        self._sync_window: tuple[str | None, str | None] = (None, None)
+        self._file = os.path.join(directory, "change.sql")
+
+    # ---- For faults ----
+
+    @property
+    def server(self) -> Server:
+        return self.lane.server
+
+    def admin(self) -> Connection:
+        return Connection(self.server.url(self.database))
+
+    def note(self, text: str) -> None:
+        self.outcome.notes.append(text)
+
+    def wrong(self, text: str) -> None:
+        self.outcome.wrong.append(text)
+
+    def liveness(self, text: str) -> None:
+        self.outcome.liveness.append(text)
+
+    def hold(self, session: Connection) -> None:
+        """Keeps a session open until the faults of this phase end."""
+        self._held.append(session)
+
+    def batches(self) -> int:
+        """Committed in this direction so far; 0 where nobody can say."""
+        try:
+            with self.admin() as admin:
+                return admin.number("SELECT CASE WHEN to_regclass('pawl.ledger') IS NULL THEN 0 "
+                                    "ELSE (xpath('/row/n/text()', query_to_xml('SELECT count(*) AS "
+                                    "n FROM pawl.ledger WHERE round "
+                                    f"{'>' if self.forward else '<'} 0', false, true, '')))[1]"
+                                    "::text::bigint END")
+        except SqlError:
+            return 0
+
+    def wait_until(self, holds: Callable[[], bool], seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if holds():
+                return True
+            time.sleep(0.02)
+        return False
+
+    def wait_for_batches(self, count: int) -> None:
+        """A moment in the middle, or its end where it is faster than that."""
+        before = self.batches()
+        self.wait_until(lambda: self.batches() >= before + count or not self._at_work(), 3)
+
+    def wait_while_working(self, seconds: float) -> None:
+        self.wait_until(lambda: not self._at_work(), seconds)
+
+    def stop_children(self) -> None:
+        import signal
+        for child in self.children:
+            child.signal(signal.SIGKILL)
+        for child in self.children:
+            child.wait(10)
+
+    def restart(self, fault: str = "", before: tuple[str, ...] = ()) -> None:
+        """Starts another process on this run, as an operator does who finds none at work."""
+        words = self._words()
+        child = Pawl(self._binary, words, self._url(), os.path.join(self.directory, "output"),
+                     fault=fault, fault_directory=self.directory, before=before)
+        self.children = [c for c in self.children if not c.ended] + [child]
+        self._all_children.append(child)
+
+    def restart_if_idle(self) -> None:
+        if not self._at_work():
+            self.outcome.restarts += 1
+            self.restart()
+
+    def command(self, *words: str) -> int:
+        """A command about the run, to its end; where there is no run yet, nothing."""
+        if self._find_run() == 0:
+            return 0
+        code, _ = ask(self._programs.release, [words[0], str(self._run), *words[1:]],
+                      self.server.url(self.database))
+        return code
+
+    def fail_over(self) -> None:
+        assert self._standby
+        old = self.lane.server
+        old.kill9()
+        self._standby.promote()
+        self.lane.server = self._standby
+        self._standby = None
+        self.proxy.tell(f"lead {self.lane.server.port}")
+        self.proxy.tell("reset")
+        old.remove()
+
+    # ---- The play ----
+
+    def play(self) -> Outcome:
+        began = time.monotonic()
+        try:
+            self._prepare()
+            try:
+                self._forward()
+                if self.scenario.reverts and not self.outcome.liveness:
+                    self._back()
+                self._stop_writers()
+                self._check()
+            finally:
+                self._writers.stop()
+                self._clear_up()
+        except Exception as error:  # The campaign's own fault, or a server that is gone.
+            self.wrong(f"the campaign itself failed: {type(error).__name__}: {error}")
+        self.outcome.seconds = time.monotonic() - began
+        return self.outcome
+
+    def _prepare(self) -> None:
+        scenario = self.scenario
+        with Connection(self.server.url()) as admin:
+            admin.execute(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
+            admin.execute(f"CREATE DATABASE {self.database}")
+        create = create_sql(scenario.key, scenario.rows, scenario.fillfactor, scenario.partitions,
+                            scenario.index_x)
+        if any(fault.name == "full disk" for fault in scenario.faults):
+            self.disk = SmallDisk(self.server)
+            if self.disk.possible:
+                create = f"SET default_tablespace = {self.disk.name}; {create}"
+        with self.admin() as admin:
+            admin.execute(create)
+        if any(fault.name == "failover" for fault in scenario.faults):
+            self._standby = self.server.make_standby(self.lane.new_directory())
+            with self.admin() as admin:
+                admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                admin.execute("SELECT pg_reload_conf()")
+        if self._has_proxy:
+            self.proxy = Proxy(self._programs.proxy, self.server.port)
+        with open(self._file, "w") as file:
+            file.write(self.change.sql.replace("{options}", scenario.options))
+        self._writers = Writers(
+            lambda: self.server.url(self.database), scenario.key, scenario.rows, scenario.seed,
+            threads=scenario.writers, mix=scenario.mix, per_second=scenario.changes_per_second,
+            reuse_keys="block" not in scenario.options,
+            rivals=any(fault.name == "deadlocks" for fault in scenario.faults))
+        self._writers.start()
+        self.outcome.injected.append("writers")
+
+    def _forward(self) -> None:
+        self._mark("run begins")
+        self.restart()
+        for _ in range(self.scenario.processes - 1):
+            self.wait_until(lambda: self._find_run() > 0, 5)
+            self.restart()
+        self._inject(self.scenario.forward)
+        if self.scenario.aborts:
+            self._abort()
+        else:
+            self._finish("completed", {0})
+        self._mark("run is done")
+        self._read_sync_window()
+        if self.scenario.aborts:
+            return
+        self._expect_proved()
+        if self.scenario.poisons and not self.outcome.failed:
+            self._stop_writers()
+            self._poison()
+
+    def _abort(self) -> None:
+        if self._find_run() == 0 or self._state() in ("completed", "verifying"):
+            self._finish("completed", {0})
+            return
+        self.command("abort")
+        for child in self.children:
+            if child.wait(self._patience) is None:
+                self.liveness("a process works on although its run was aborted")
+                child.end()
+        if self._state() not in ("aborted", "completed"):
+            self.wrong(f"aborted, the run is {self._state()}")
+
+    def _back(self) -> None:
+        self.forward = False
+        self._mark("revert begins")
+        self.command("set", f"pace={int(self.scenario.rows / self.scenario.seconds)}")
+        if self.scenario.stop_first:
+            code = Pawl(self._binary, ["revert", str(self._run)], self._url(),
+                        os.path.join(self.directory, "output")).wait(self._patience)
+            if code not in (0, 5):
+                self.wrong(f"a revert that stops at conflicts ended with {code}")
+            conflicts = self._conflicts()
+            if (code == 5) == (self._state() == "reverted" and not conflicts):
+                self.wrong(f"a revert ended with {code}, the run is {self._state()}, "
+                           f"{len(conflicts)} conflicts")
+        if self._state() != "reverted":
+            self.restart()
+            self._inject(self.scenario.back)
+            self._finish("reverted", {0, 5})
+        self._mark("revert is done")
+
+    def _inject(self, faults: tuple[object, ...]) -> None:
+        for fault in self.scenario.forward if self.forward else self.scenario.back:
+            assert fault in faults
+            time.sleep(self.rng.uniform(0, 0.15))
+            fault.do(self)
+            self.outcome.injected.append(fault.name)
+        if self._has_proxy:
+            self.proxy.tell("pass")
+        for session in self._held:
+            self._held.remove(session)
+            session.close()
+
+    def _finish(self, target: str, codes: set[int]) -> None:
+        """The faults are over: now the run must come to its end."""
+        deadline = time.monotonic() + self._patience
+        if self._find_run():
+            self.command("set", "pace=0")
+        for attempt in range(RESTARTS_MAX + 1):
+            for child in self.children:
+                code = child.wait(max(1.0, deadline - time.monotonic()))
+                if code is None:
+                    self._accuse_hanging(child)
+                    return
+                self._check_code(child, code)
+            if self._state() == target:
+                break
+            if attempt == RESTARTS_MAX:
+                self.liveness(f"the run is {self._state()} ({self._reason()}) and does not become "
+                              f"{target}, though it was carried on {RESTARTS_MAX} times")
+                return
+            self.outcome.restarts += 1
+            self.restart()
+        code = self.children[-1].wait(1)
+        if code not in codes and self.children[-1].words[0] != "resume":
+            self.note(f"the last process ended with {code}")
+        if target == "reverted":
+            self._expect_code_of_conflicts()
+
+    def _accuse_hanging(self, child: Pawl) -> None:
+        self.liveness(f"pawl {' '.join(child.words)} still works {self._patience:.0f} s after the "
+                      f"faults have ended; the run is {self._state()}")
+        with self.admin() as admin, open(os.path.join(self.directory, "hangs.txt"), "w") as file:
+            for row in admin.query("SELECT pid, application_name, state, wait_event, query FROM "
+                                   "pg_stat_activity WHERE datname = current_database()"):
+                file.write(f"{row}\n")
+        for each in self.children:
+            each.end()
+
+    def _check_code(self, child: Pawl, code: int) -> None:
+        if code == SANITIZER_EXIT or (code < 0 and code != -9):
+            self.wrong(f"pawl {' '.join(child.words)} crashed ({code}); see output")
+        if code == -9 and not child.killed and not self.scenario.sanitized:
+            self.wrong(f"pawl {' '.join(child.words)} was killed by somebody")
+        if code == 3:
+            self.wrong(f"pawl {' '.join(child.words)} found differences where there are none")
+        if code == 0 and child.words[0] == "run" and not self.scenario.aborts and \
+                self._state() not in ("completed", "reverting", "reverted"):
+            self.wrong(f"pawl run says that all is done, but the run is {self._state()}")
+
+    # ---- Judgement ----
+
+    def _expect_proved(self) -> None:
+        if self.outcome.liveness:
+            return
+        code, answer = ask(self._binary, ["verify", str(self._run), "--accept-changed"],
+                           self.server.url(self.database), self._patience)
+        if code != 0:
+            self.wrong(f"verify says {code}: {json.dumps(answer)[:600]}")
+        code, answer = ask(self._binary, ["status", str(self._run)],
+                           self.server.url(self.database), self._patience)
+        rows = self._ledger_rows()
+        if code != 0 or answer[0]["state"] != "completed" or answer[0]["rows_done"] != rows:
+            self.wrong(f"status says {json.dumps(answer)[:600]}; the ledger has {rows} rows")
+
+    def _poison(self) -> None:
+        """F16: a row is damaged behind everybody's back; the proof must fail and name it."""
+        from poison import poisons
+        url = self.server.url(self.database)
+        code, answer = ask(self._binary, ["verify", str(self._run)], url, self._patience)
+        if code != 0:
+            self.note(f"a strict verify before poisoning says {code}: {json.dumps(answer)[:300]}")
+            return
+        with self.admin() as admin:
+            name, damage, mend, key = poisons(self.change, self.scenario.key, admin, self.rng)
+            admin.execute(damage)
+            code, answer = ask(self._binary, ["verify", str(self._run)], url, self._patience)
+            keys = [d["key"] for d in answer.get("differences", [])]
+            if code != 3 or not any(key in each for each in keys):
+                self.wrong(f"poisoned ({name}, key {key}), the proof says {code} and names {keys}")
+            admin.execute(mend)
+        code, answer = ask(self._binary, ["verify", str(self._run)], url, self._patience)
+        if code != 0:
+            self.wrong(f"mended after {name}, the proof says {code}: {json.dumps(answer)[:600]}")
+        self.outcome.injected.append("poison")
+
+    def _expect_code_of_conflicts(self) -> None:
+        code = self.children[-1].wait(1)
+        listed = len(self._conflicts())
+        if self.children[-1].words[0] == "revert" and not self.children[-1].killed and \
+                code in (0, 5) and (code == 5) != (listed > 0):
+            self.wrong(f"the revert ended with {code}, and lists {listed} conflicts")
+
+    def _check(self) -> None:
+        if self._run == 0:
+            return
+        with self.admin() as admin:
+            if self._sabotage:
+                from poison import SABOTAGES
+                admin.execute(SABOTAGES[self._sabotage])
+            completed = not self.scenario.aborts and not self.outcome.liveness
+            for fault in ledger_faults(admin, self._run, completed):
+                self.wrong(f"ledger: {fault}")
+            judge = Judge(self.change, self.scenario.key, admin, self._sync_window, completed)
+            verdict = judge.judge()
+            self._check_application(judge)
+        self.outcome.lost += verdict.lost
+        self.outcome.doubled += verdict.doubled
+        self.outcome.wrong += verdict.wrong
+        rows = self._ledger_rows()
+        if not verdict.faults and not verdict.changes_min <= rows <= verdict.changes_max:
+            self.wrong(f"the ledger counts {rows} rows; there were {verdict.changes_min} to "
+                       f"{verdict.changes_max}")
+        self.outcome.rows_written += rows
+        if "revert is done" in judge.marks and not verdict.faults:
+            self._check_conflicts(verdict)
+
+    def _check_application(self, judge: Judge) -> None:
+        accounts = self._writers.accounts
+        acknowledged = set().union(*(account.acknowledged for account in accounts))
+        self.outcome.rows_written += len(judge.committed)
+        missing = acknowledged - judge.committed
+        if missing:
+            self.outcome.lost.append(f"{len(missing)} changes of the application were acknowledged "
+                                     f"and are gone: {sorted(missing)[:5]}")
+        unasked = len(judge.committed - acknowledged)
+        if unasked > sum(account.in_doubt for account in accounts):
+            self.wrong(f"{unasked} changes were committed that nobody was told of")
+        allowed = {state for fault in self.scenario.faults
+                   for state in REFUSALS.get(fault.name, set())}
+        for account in accounts:
+            for state, count in account.refused.items():
+                if state not in allowed:
+                    self.wrong(f"the application was refused {count} times with SQLSTATE {state}")
+
+    def _check_conflicts(self, verdict: Verdict) -> None:
+        key = self.scenario.key
+        listed = self._conflicts()
+        may = {key.of(n) for n in verdict.may_conflict}
+        must = {key.of(n) for n in verdict.must_conflict}
+        if not must <= listed or not listed <= may:
+            self.wrong(f"conflicts not reported: {sorted(must - listed)[:5]}; reported and none: "
+                       f"{sorted(listed - may)[:5]}")
+
+    # ---- Small things ----
+
+    def _words(self) -> list[str]:
+        workers = ["--workers", str(self.scenario.workers)]
+        if self.forward:
+            pace = ["--pace", str(int(self.scenario.rows / self.scenario.seconds))]
+            return ["run", self._file, *pace, *workers]
+        return ["revert", str(self._run), "--on-conflict", "skip", *workers]
+
+    def _url(self) -> str:
+        return self.server.url(self.database, self.proxy.port if self._has_proxy else None)
+
+    def _at_work(self) -> bool:
+        return any(not child.ended for child in self.children)
+
+    def _find_run(self) -> int:
+        if self._run == 0:
+            try:
+                with self.admin() as admin:
+                    if admin.value("SELECT to_regclass('pawl.run')"):
+                        self._run = admin.number("SELECT max(run_id) FROM pawl.run")
+            except SqlError:
+                pass
+        return self._run
+
+    def _state(self) -> str:
+        if self._find_run() == 0:
+            return "not begun"
+        with self.admin() as admin:
+            return admin.value(f"SELECT state FROM pawl.run WHERE run_id = {self._run}") or "gone"
+
+    def _reason(self) -> str:
+        if self._find_run() == 0:
+            return ""
+        with self.admin() as admin:
+            return admin.value(f"SELECT reason FROM pawl.run WHERE run_id = {self._run}") or ""
+
+    def _ledger_rows(self) -> int:
+        with self.admin() as admin:
+            return admin.number("SELECT coalesce(sum(rows), 0) FROM pawl.ledger WHERE round > 0")
+
+    def _conflicts(self) -> set[tuple[str, ...]]:
+        with self.admin() as admin:
+            return {tuple(json.loads(key or "[]")) for (key,) in
+                    admin.query("SELECT key FROM pawl.conflict WHERE NOT forced")}
+
+    def _mark(self, kind: str) -> None:
+        with self.admin() as admin:
+            admin.execute("INSERT INTO app.history (writer, op, kind) VALUES (0, 0, $1)", kind)
+
+    def _read_sync_window(self) -> None:
+        """When the sync trigger was in place; an abort takes it away as well."""
+        if self._find_run() == 0:
+            return
+        with self.admin() as admin:
+            row = admin.query(
+                "SELECT max(finished_at) FILTER (WHERE kind = 'sync on' AND state = 'done'), "
+                "min(finished_at) FILTER (WHERE kind = 'sync off' AND state = 'done') "
+                f"FROM pawl.step WHERE run_id = {self._run}")[0]
+            self._sync_window = (row[0], row[1])
+
+    def _stop_writers(self) -> None:
+        if not self._writers.stop():
+            self.liveness("a session of the application still waits, though the faults have ended")
+
+    def _clear_up(self) -> None:
+        for child in self._all_children:
+            child.end()
+        if self._has_proxy:
+            self.proxy.close()
+        for session in self._held:
+            session.close()
+        if self._standby:
+            self._standby.remove()
+            with Connection(self.server.url()) as admin:
+                admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                admin.execute("SELECT pg_reload_conf()")
+        if self.outcome.failed:
+            self._keep()
+        with Connection(self.server.url()) as admin:
+            admin.execute(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
+        if hasattr(self, "disk"):
+            self.disk.remove(self.server)
+        if not self.outcome.failed:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _keep(self) -> None:
+        """All that is needed to look at a failure without the server."""
+        from server import BIN
+        subprocess.run([f"{BIN}/pg_dump", "-f", os.path.join(self.directory, "database.sql"),
+                        self.server.url(self.database)], capture_output=True, check=False)
+        with open(os.path.join(self.directory, "findings.txt"), "w") as file:
+            file.write(self.scenario.describe() + "\n\n")
+            for name in ("lost", "doubled", "wrong", "liveness", "notes"):
+                for text in getattr(self.outcome, name):
+                    file.write(f"{name}: {text}\n")
+
+
+def play(scenario: Scenario, lane: Lane, programs: Programs, directory: str,
+         sabotage: str | None = None) -> Outcome:
+    os.makedirs(directory, exist_ok=True)
+    outcome = Stage(scenario, lane, programs, directory, sabotage).play()
+    return outcome
