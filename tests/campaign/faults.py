@@ -314,10 +314,11 @@ def _another_column(stage: Stage) -> None:
 def _commits_hang(stage: Stage) -> None:
     """Every commit is written and not yet visible, as with a slow synchronous standby."""
     with stage.admin() as admin:
+        before = admin.value("SHOW synchronous_standby_names")
         admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'nosuch'")
         admin.execute("SELECT pg_reload_conf()")
         time.sleep(stage.rng.uniform(0.5, 1.5))
-        admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        admin.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{before}'")
         admin.execute("SELECT pg_reload_conf()")
 
 

@@ -5,13 +5,16 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import time
+import traceback
 from dataclasses import dataclass, field
 from typing import Callable
 
+from faults import Fault
 from ledger import ledger_faults
-from oracle import Judge, Verdict
+from oracle import Facts, Judge, Verdict, read_facts
 from pawl import SANITIZER_EXIT, Pawl, ask
 from pg import Connection, SqlError
 from proxy import Proxy
@@ -186,11 +189,10 @@ class Stage:
         """Committed in this direction so far; 0 where nobody can say."""
         try:
             with self.admin() as admin:
-                return admin.number("SELECT CASE WHEN to_regclass('pawl.ledger') IS NULL THEN 0 "
-                                    "ELSE (xpath('/row/n/text()', query_to_xml('SELECT count(*) AS "
-                                    "n FROM pawl.ledger WHERE round "
-                                    f"{'>' if self.forward else '<'} 0', false, true, '')))[1]"
-                                    "::text::bigint END")
+                if not admin.value("SELECT to_regclass('pawl.ledger')"):
+                    return 0
+                return admin.number("SELECT count(*) FROM pawl.ledger WHERE round "
+                                    + ("> 0" if self.forward else "< 0"))
         except SqlError:
             return 0
 
@@ -199,7 +201,7 @@ class Stage:
         while time.monotonic() < deadline:
             if holds():
                 return True
-            time.sleep(0.02)
+            time.sleep(0.04)
         return False
 
     def wait_for_batches(self, count: int) -> None:
@@ -211,7 +213,6 @@ class Stage:
         self.wait_until(lambda: not self._at_work(), seconds)
 
     def stop_children(self) -> None:
-        import signal
         for child in self.children:
             child.signal(signal.SIGKILL)
         for child in self.children:
@@ -222,7 +223,10 @@ class Stage:
         words = self._words()
         child = Pawl(self._binary, words, self._url(), os.path.join(self.directory, "output"),
                      fault=fault, fault_directory=self.directory, before=before)
-        self.children = [c for c in self.children if not c.ended] + [child]
+        for other in self.children:
+            if other.ended:
+                self._check_code(other, other.wait(1) or 0)
+        self.children = [other for other in self.children if not other.ended] + [child]
         self._all_children.append(child)
 
     def restart_if_idle(self) -> None:
@@ -253,19 +257,13 @@ class Stage:
 
     def play(self) -> Outcome:
         began = time.monotonic()
-        try:
-            self._prepare()
+        for act in (self._prepare, self._perform, self._clear_up):
             try:
-                self._forward()
-                if self.scenario.reverts and not self.outcome.liveness:
-                    self._back()
-                self._stop_writers()
-                self._check()
-            finally:
-                self._writers.stop()
-                self._clear_up()
-        except Exception as error:  # The campaign's own fault, or a server that is gone.
-            self.wrong(f"the campaign itself failed: {type(error).__name__}: {error}")
+                act()
+            except Exception:  # The campaign's own fault, or a server that is gone.
+                self.wrong(f"the campaign itself failed: {traceback.format_exc(limit=-4)}")
+                if act == self._prepare:
+                    break
         self.outcome.seconds = time.monotonic() - began
         return self.outcome
 
@@ -298,6 +296,13 @@ class Stage:
             rivals=any(fault.name == "deadlocks" for fault in scenario.faults))
         self._writers.start()
         self.outcome.injected.append("writers")
+
+    def _perform(self) -> None:
+        self._forward()
+        if self.scenario.reverts and not self.outcome.liveness:
+            self._back()
+        self._stop_writers()
+        self._check()
 
     def _forward(self) -> None:
         self._mark("run begins")
@@ -350,17 +355,15 @@ class Stage:
             self._finish("reverted", {0, 5})
         self._mark("revert is done")
 
-    def _inject(self, faults: tuple[object, ...]) -> None:
-        for fault in self.scenario.forward if self.forward else self.scenario.back:
-            assert fault in faults
+    def _inject(self, faults: tuple[Fault, ...]) -> None:
+        for fault in faults:
             time.sleep(self.rng.uniform(0, 0.15))
             fault.do(self)
             self.outcome.injected.append(fault.name)
         if self._has_proxy:
             self.proxy.tell("pass")
-        for session in self._held:
-            self._held.remove(session)
-            session.close()
+        while self._held:
+            self._held.pop().close()
 
     def _finish(self, target: str, codes: set[int]) -> None:
         """The faults are over: now the run must come to its end."""
@@ -462,9 +465,9 @@ class Stage:
             completed = not self.scenario.aborts and not self.outcome.liveness
             for fault in ledger_faults(admin, self._run, completed):
                 self.wrong(f"ledger: {fault}")
-            judge = Judge(self.change, self.scenario.key, admin, self._sync_window, completed)
-            verdict = judge.judge()
-            self._check_application(judge)
+            facts = read_facts(admin, self._sync_window)
+        verdict = Judge(self.change, self.scenario.key, facts, completed).judge()
+        self._check_application(facts)
         self.outcome.lost += verdict.lost
         self.outcome.doubled += verdict.doubled
         self.outcome.wrong += verdict.wrong
@@ -473,18 +476,18 @@ class Stage:
             self.wrong(f"the ledger counts {rows} rows; there were {verdict.changes_min} to "
                        f"{verdict.changes_max}")
         self.outcome.rows_written += rows
-        if "revert is done" in judge.marks and not verdict.faults:
+        if "revert is done" in facts.marks and not verdict.faults:
             self._check_conflicts(verdict)
 
-    def _check_application(self, judge: Judge) -> None:
+    def _check_application(self, facts: Facts) -> None:
         accounts = self._writers.accounts
         acknowledged = set().union(*(account.acknowledged for account in accounts))
-        self.outcome.rows_written += len(judge.committed)
-        missing = acknowledged - judge.committed
+        self.outcome.rows_written += len(facts.committed)
+        missing = acknowledged - facts.committed
         if missing:
             self.outcome.lost.append(f"{len(missing)} changes of the application were acknowledged "
                                      f"and are gone: {sorted(missing)[:5]}")
-        unasked = len(judge.committed - acknowledged)
+        unasked = len(facts.committed - acknowledged)
         if unasked > sum(account.in_doubt for account in accounts):
             self.wrong(f"{unasked} changes were committed that nobody was told of")
         allowed = {state for fault in self.scenario.faults
@@ -569,6 +572,7 @@ class Stage:
             self.liveness("a session of the application still waits, though the faults have ended")
 
     def _clear_up(self) -> None:
+        self._writers.stop()
         for child in self._all_children:
             child.end()
         if self._has_proxy:

@@ -90,7 +90,7 @@ def draw(seed: int, *, only: str | None = None, change: str | None = None,
         sanitized = FAULTS[only].sanitized if FAULTS[only].sanitized is not None else sanitized
     key = rng.choice(list(KEYS.values()))
     partitions = rng.choice((2, 3)) if rng.random() < 0.12 else 0
-    aborts = rng.random() < 0.08
+    aborts = rng.random() < 0.08 and not chosen.sync  # Nobody notes when its trigger goes then.
     forward = _draw_faults(rng, chosen, True, rng.choice((1, 1, 2, 3)), sanitized, only)
     reverts = aborts or rng.random() < 0.6
     count_back = rng.choice((0, 1, 1, 2)) if reverts and not any(f.server for f in forward) else 0

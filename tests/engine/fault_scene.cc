@@ -103,25 +103,23 @@ std::string Child::Output() const {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-Scene::Scene(std::int64_t rows, std::int64_t batch_rows) : rows_(rows) {
+Scene::Scene(std::int64_t rows, const std::string& options) : rows_(rows) {
   database_.Exec(
       "CREATE TABLE t (id bigint PRIMARY KEY, x integer NOT NULL, updates integer NOT NULL "
       "DEFAULT 0, filler text NOT NULL DEFAULT repeat('x', 60)) WITH (fillfactor = 70)");
   database_.Exec("INSERT INTO t (id, x) SELECT n, n % 7 FROM generate_series(1, " +
                  std::to_string(rows_) + ") AS n; ANALYZE t");
-  std::ofstream(directory_ + "/raise.sql") << "ALTER TABLE t ADD COLUMN extra integer;\n\n"
-                                              "-- pawl: batch_rows="
-                                           << batch_rows
-                                           << "\n"
-                                              "UPDATE t SET x = x + 1;\n";
-  WriterOptions options;
-  options.url = database_.url();
-  options.table = "t";
-  options.key_end = rows_ + 1;
-  options.inserts = false;
-  options.deletes = false;
-  options.changes_per_second = 200;
-  writers_ = std::make_unique<Writers>(options);
+  std::ofstream(directory_ + "/raise.sql")
+      << "ALTER TABLE t ADD COLUMN extra integer;\n\n-- pawl: " << options
+      << "\nUPDATE t SET x = x + 1;\n";
+  WriterOptions writes;
+  writes.url = database_.url();
+  writes.table = "t";
+  writes.key_end = rows_ + 1;
+  writes.inserts = false;
+  writes.deletes = false;
+  writes.changes_per_second = 200;
+  writers_ = std::make_unique<Writers>(writes);
 }
 
 Scene::~Scene() {

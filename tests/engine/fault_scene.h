@@ -59,7 +59,7 @@ class Scene {
  public:
   static constexpr std::int64_t kRows = 5'000;
 
-  explicit Scene(std::int64_t rows = kRows, std::int64_t batch_rows = 100);
+  explicit Scene(std::int64_t rows = kRows, const std::string& options = "batch_rows=100");
   ~Scene();
 
   // `pawl run` of the migration. `fault` as in db/fault.h; passes of points are told in this scene.

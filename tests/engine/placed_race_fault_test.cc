@@ -42,7 +42,8 @@ TEST_F(PlacedRaceFaultTest, ABatchThatAnotherHasDoneMeanwhileDoesNotCommit) {
 
 // A worker has cut its batch, and before it begins, another process takes the tail of its span.
 TEST_F(PlacedRaceFaultTest, ASpanThatIsSplitBehindItsOwnersBackIsDoneOnceToItsNewEnd) {
-  Scene scene(30'000, 2'000);
+  // In strides a worker reaches over a whole window, and there would be nothing to take.
+  Scene scene(30'000, "order=key batch_rows=2000");
   const auto owner = scene.Start({"--workers", "1"}, "before_batch:2:until=after_split:1");
   ASSERT_TRUE(scene.WaitForPass("before_batch", 2));
   const auto helper = scene.Start({"--workers", "1"});
