@@ -37,6 +37,7 @@ class Pawl:
                                        stdin=subprocess.DEVNULL, stdout=self._output,
                                        stderr=self._output)
         self.killed = False
+        self.judged = False  # Its exit code has been looked at.
         self.interrupted = False
 
     @property

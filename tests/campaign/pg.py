@@ -12,6 +12,7 @@ _lib = ctypes.CDLL(_name)
 
 for _function, _result, *_arguments in (
     ("PQconnectdb", ctypes.c_void_p, ctypes.c_char_p),
+    ("PQsetNoticeProcessor", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
     ("PQstatus", ctypes.c_int, ctypes.c_void_p),
     ("PQfinish", None, ctypes.c_void_p),
     ("PQerrorMessage", ctypes.c_char_p, ctypes.c_void_p),
@@ -38,6 +39,9 @@ _TUPLES_OK = 2
 _EMPTY = 0
 _SQLSTATE = ord("C")
 
+# Servers that are killed say so on standard error otherwise.
+_silence = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)(lambda *_: None)
+
 Row = tuple[str | None, ...]
 
 
@@ -63,6 +67,7 @@ class Connection:
             message = _lib.PQerrorMessage(self._raw).decode(errors="replace")
             self.close()
             raise SqlError(message, "")
+        _lib.PQsetNoticeProcessor(self._raw, ctypes.cast(_silence, ctypes.c_void_p), None)
 
     def close(self) -> None:
         if self._raw:

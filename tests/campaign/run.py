@@ -402,6 +402,9 @@ class Stage:
             each.end()
 
     def _check_code(self, child: Pawl, code: int) -> None:
+        if child.judged:
+            return
+        child.judged = True
         if code == SANITIZER_EXIT or (code < 0 and code != -9):
             self.wrong(f"pawl {' '.join(child.words)} crashed ({code}); see output")
         if code == -9 and not child.killed and not self.scenario.sanitized:

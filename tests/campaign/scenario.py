@@ -58,9 +58,12 @@ class Scenario:
 
 
 def _orders(change: Change, partitions: int) -> list[str]:
-    orders = ["", "order=key", "order=key_strides stride=4", "order=key_strides stride=8"]
+    orders = ["", "order=key"]
+    strided = change.kind in ("update", "column")
+    if strided:
+        orders += ["order=key_strides stride=4", "order=key_strides stride=8"]
     if change.block_order and not partitions:
-        orders += ["order=block", "order=block_strides stride=4"]
+        orders += ["order=block", "order=block_strides stride=4" if strided else "order=block"]
     return orders
 
 

@@ -84,7 +84,7 @@ def create_sql(key: Key, rows: int, fillfactor: int, partitions: int, index_x: b
          CASE WHEN i % 11 > 0 THEN 'state ' || i END,
          CASE WHEN i % 5 > 0 THEN i * 1.10 END, '2020-01-01'::timestamptz + i * interval '1.5 s',
          decode(md5(i::text), 'hex'), ARRAY['a"' || i, NULL, 'ü,' || i], sqrt(i),
-         repeat('x', i % 60)
+         repeat('x', (i % 60)::integer)
     FROM (SELECT i, ({identity})::bigint AS n FROM generate_series(1, {rows}::bigint) AS i) AS s
 ; CREATE TABLE dim (id integer PRIMARY KEY, label text)
 ; INSERT INTO dim SELECT i, 'label ' || i FROM generate_series(0, 9) AS i WHERE i <> 7
