@@ -306,7 +306,8 @@ class Stage:
 
     def _forward(self) -> None:
         self._mark("run begins")
-        self.restart()
+        if not self.scenario.forward[0].starts:
+            self.restart()
         for _ in range(self.scenario.processes - 1):
             self.wait_until(lambda: self._find_run() > 0, 5)
             self.restart()
