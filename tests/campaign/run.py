@@ -196,6 +196,13 @@ class Stage:
         except SqlError:
             return 0
 
+    def state(self) -> str:
+        """Of the run, as its own server has it."""
+        if self._find_run() == 0:
+            return "not begun"
+        with self.admin() as admin:
+            return admin.value(f"SELECT state FROM pawl.run WHERE run_id = {self._run}") or "gone"
+
     def wait_until(self, holds: Callable[[], bool], seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -326,7 +333,7 @@ class Stage:
             self._poison()
 
     def _abort(self) -> None:
-        if self._find_run() == 0 or self._state() in ("completed", "verifying"):
+        if self._find_run() == 0 or self.state() in ("completed", "verifying"):
             self._finish("completed", {0})
             return
         self.command("abort")
@@ -334,8 +341,8 @@ class Stage:
             if child.wait(self._patience) is None:
                 self.liveness("a process works on although its run was aborted")
                 child.end()
-        if self._state() not in ("aborted", "completed"):
-            self.wrong(f"aborted, the run is {self._state()}")
+        if self.state() not in ("aborted", "completed"):
+            self.wrong(f"aborted, the run is {self.state()}")
 
     def _back(self) -> None:
         self.forward = False
@@ -347,10 +354,10 @@ class Stage:
             if code not in (0, 5):
                 self.wrong(f"a revert that stops at conflicts ended with {code}")
             conflicts = self._conflicts()
-            if (code == 5) == (self._state() == "reverted" and not conflicts):
-                self.wrong(f"a revert ended with {code}, the run is {self._state()}, "
+            if (code == 5) == (self.state() == "reverted" and not conflicts):
+                self.wrong(f"a revert ended with {code}, the run is {self.state()}, "
                            f"{len(conflicts)} conflicts")
-        if self._state() != "reverted":
+        if self.state() != "reverted":
             self.restart()
             self._inject(self.scenario.back)
             self._finish("reverted", {0, 5})
@@ -378,10 +385,10 @@ class Stage:
                     self._accuse_hanging(child)
                     return
                 self._check_code(child, code)
-            if self._state() == target:
+            if self.state() == target:
                 break
             if attempt == RESTARTS_MAX:
-                self.liveness(f"the run is {self._state()} ({self._reason()}) and does not become "
+                self.liveness(f"the run is {self.state()} ({self._reason()}) and does not become "
                               f"{target}, though it was carried on {RESTARTS_MAX} times")
                 return
             self.outcome.restarts += 1
@@ -394,7 +401,7 @@ class Stage:
 
     def _accuse_hanging(self, child: Pawl) -> None:
         self.liveness(f"pawl {' '.join(child.words)} still works {self._patience:.0f} s after the "
-                      f"faults have ended; the run is {self._state()}")
+                      f"faults have ended; the run is {self.state()}")
         with self.admin() as admin, open(os.path.join(self.directory, "hangs.txt"), "w") as file:
             for row in admin.query("SELECT pid, application_name, state, wait_event, query FROM "
                                    "pg_stat_activity WHERE datname = current_database()"):
@@ -413,8 +420,8 @@ class Stage:
         if code == 3:
             self.wrong(f"pawl {' '.join(child.words)} found differences where there are none")
         if code == 0 and child.words[0] == "run" and not self.scenario.aborts and \
-                self._state() not in ("completed", "reverting", "reverted"):
-            self.wrong(f"pawl run says that all is done, but the run is {self._state()}")
+                self.state() not in ("completed", "reverting", "reverted"):
+            self.wrong(f"pawl run says that all is done, but the run is {self.state()}")
 
     # ---- Judgement ----
 
@@ -534,12 +541,6 @@ class Stage:
             except SqlError:
                 pass
         return self._run
-
-    def _state(self) -> str:
-        if self._find_run() == 0:
-            return "not begun"
-        with self.admin() as admin:
-            return admin.value(f"SELECT state FROM pawl.run WHERE run_id = {self._run}") or "gone"
 
     def _reason(self) -> str:
         if self._find_run() == 0:
