@@ -144,8 +144,11 @@ class Campaign:
         for name, count in rows:
             print(f"{name:<25} {count:>10,}")
         failed = [outcome for outcome in outcomes if outcome.failed]
-        if not failed and not self._arguments.keep:
+        if (not failed or self._arguments.sabotage) and not self._arguments.keep:
             shutil.rmtree(self._directory, ignore_errors=True)
+        if self._arguments.sabotage:
+            print(f"\n{self._arguments.sabotage}: found in {len(failed)} of {len(outcomes)} runs")
+            return 0 if outcomes and len(failed) == len(outcomes) else 1
         for outcome in failed:
             print(f"replay: scripts/campaign --seed {outcome.scenario.seed}"
                   + (f" --fault '{self._arguments.fault}'" if self._arguments.fault else "")
