@@ -1,6 +1,6 @@
 """The faults, F1 to F15: each is a function that does it to a run that is at work, and ends it.
 
-`stage` is the run (run.py). Where a fault leaves nobody at work, the run is started again by the
+`stage` is the run (stage.py). Where a fault leaves nobody at work, the run is started again by the
 operator, who is stage.restart().
 """
 from __future__ import annotations
@@ -19,7 +19,7 @@ from changes import Change
 from pg import Connection, SqlError
 
 if TYPE_CHECKING:
-    from run import Stage
+    from stage import Stage
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ import time
 from collections import Counter
 
 from faults import FAULTS
+from lane import Lane
 from poison import SABOTAGES
-from run import Lane, Outcome, Programs, play
+from run import play
 from scenario import draw
 from server import Server, own
+from stage import Outcome, Programs
 
 
 def _arguments() -> argparse.Namespace:

@@ -3,264 +3,35 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
 import time
 import traceback
-from dataclasses import dataclass, field
-from typing import Callable
 
 from faults import Fault
+from lane import Lane, SmallDisk
 from ledger import ledger_faults
 from oracle import Facts, Judge, Verdict, read_facts
-from pawl import SANITIZER_EXIT, Pawl, ask
-from pg import Connection, SqlError
+from pawl import Pawl, ask
+from pg import Connection
+from poison import SABOTAGES, poisons
 from proxy import Proxy
 from scenario import Scenario
-from server import Server, own
+from server import BIN
+from stage import Outcome, Programs, Stage
 from table import create_sql
 from writers import Writers
 
-# After the faults have ended, the run must be done within this. Undisturbed it takes a second or two.
-LIVENESS_SECONDS = 60.0
-SANITIZED_FACTOR = 2
 # Failed for a reason that has gone away, a run is carried on by the operator; so often at most.
 RESTARTS_MAX = 3
 # What the application may be told while these faults are at work.
-REFUSALS = {"rename": {"42P01", "XX000"}, "full disk": {"53100"}}
+REFUSALS = {"rename": {"42P01"}, "full disk": {"53100"}}
 
 
-@dataclass
-class Outcome:
-    scenario: Scenario
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    liveness: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    injected: list[str] = field(default_factory=list)  # Names of faults that took place.
-    rows_written: int = 0
-    restarts: int = 0  # By the operator, because a process had given up.
-    seconds: float = 0.0
-    directory: str = ""
+class Run(Stage):
+    """A scenario that is being played. Played once."""
 
-    @property
-    def failed(self) -> bool:
-        return bool(self.lost or self.doubled or self.wrong or self.liveness)
-
-
-@dataclass(frozen=True)
-class Programs:
-    release: str
-    sanitized: str | None
-    proxy: str
-
-
-class SmallDisk:
-    """A tablespace on a disk of its own, that can be filled. Only root may make one."""
-
-    def __init__(self, server: Server):
-        self._path = os.path.join(server.directory, f"disk{time.monotonic_ns()}")
-        self._ballast = os.path.join(self._path, "ballast")
-        os.makedirs(self._path)
-        mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", self._path]
-        self.possible = os.geteuid() == 0 and subprocess.run(
-            mount, capture_output=True, check=False).returncode == 0
-        self.name = f"small{time.monotonic_ns()}"
-        if not self.possible:
-            return
-        own(self._path)
-        with Connection(server.url()) as admin:
-            admin.execute(f"CREATE TABLESPACE {self.name} LOCATION '{self._path}'")
-
-    def fill(self, leave: int) -> bool:
-        if not self.possible:
-            return False
-        try:
-            with open(self._ballast, "wb", buffering=0) as file:
-                while file.write(b"x" * 65_536) == 65_536:
-                    pass
-        except OSError:
-            pass
-        os.truncate(self._ballast, max(0, os.path.getsize(self._ballast) - leave))
-        return True
-
-    def empty(self) -> None:
-        os.unlink(self._ballast)
-
-    def remove(self, server: Server) -> None:
-        if self.possible:
-            with Connection(server.url()) as admin:
-                admin.execute(f"DROP TABLESPACE {self.name}")
-            subprocess.run(["umount", self._path], check=False)
-
-
-class Lane:
-    """A server of one's own, on which runs follow each other."""
-
-    def __init__(self, directory: str, template: str):
-        self.directory = directory
-        self._template = template
-        self._count = 0
-        self.server = self._new(template)
-        self.server.start()
-        self._wrong: Server | None = None
-
-    def _new(self, template: str | None) -> Server:
-        self._count += 1
-        return Server.create(os.path.join(self.directory, f"server{self._count}"), template)
-
-    def wrong_server(self) -> Server:
-        """Another cluster altogether."""
-        if self._wrong is None:
-            self._wrong = self._new(None)
-            self._wrong.start()
-        return self._wrong
-
-    def new_directory(self) -> str:
-        self._count += 1
-        return os.path.join(self.directory, f"server{self._count}")
-
-    def replace_server(self) -> None:
-        self.server.remove()
-        self.server = self._new(self._template)
-        self.server.start()
-
-    def remove(self) -> None:
-        self.server.remove()
-        if self._wrong:
-            self._wrong.remove()
-
-
-class Stage:
-    """A scenario that is being played. What faults may use is public."""
-
-    def __init__(self, scenario: Scenario, lane: Lane, programs: Programs, directory: str,
-                 sabotage: str | None = None):
-        self.scenario = scenario
-        self.change = scenario.change
-        self.lane = lane
-        self.rng = random.Random(scenario.seed * 7 + 1)
-        self.directory = directory
-        self.database = f"run_{scenario.seed}"
-        self.outcome = Outcome(scenario, directory=directory)
-        self.forward = True
-        self.children: list[Pawl] = []
-        self.proxy: Proxy
-        self.disk: SmallDisk
-        self._programs = programs
-        self._sabotage = sabotage
-        self._has_proxy = any(fault.proxy for fault in scenario.faults)
-        self._binary = (programs.sanitized or programs.release) if scenario.sanitized \
-            else programs.release
-        self._all_children: list[Pawl] = []
-        self._held: list[Connection] = []
-        self._standby: Server | None = None
-        self._run = 0
-        self._patience = LIVENESS_SECONDS * (SANITIZED_FACTOR if scenario.sanitized else 1)
-        self._sync_window: tuple[str | None, str | None] = (None, None)
-        self._file = os.path.join(directory, "change.sql")
-
-    # ---- For faults ----
-
-    @property
-    def server(self) -> Server:
-        return self.lane.server
-
-    def admin(self) -> Connection:
-        return Connection(self.server.url(self.database))
-
-    def note(self, text: str) -> None:
-        self.outcome.notes.append(text)
-
-    def wrong(self, text: str) -> None:
-        self.outcome.wrong.append(text)
-
-    def liveness(self, text: str) -> None:
-        self.outcome.liveness.append(text)
-
-    def hold(self, session: Connection) -> None:
-        """Keeps a session open until the faults of this phase end."""
-        self._held.append(session)
-
-    def batches(self) -> int:
-        """Committed in this direction so far; 0 where nobody can say."""
-        try:
-            with self.admin() as admin:
-                if not admin.value("SELECT to_regclass('pawl.ledger')"):
-                    return 0
-                return admin.number("SELECT count(*) FROM pawl.ledger WHERE round "
-                                    + ("> 0" if self.forward else "< 0"))
-        except SqlError:
-            return 0
-
-    def state(self) -> str:
-        """Of the run, as its own server has it."""
-        if self._find_run() == 0:
-            return "not begun"
-        with self.admin() as admin:
-            return admin.value(f"SELECT state FROM pawl.run WHERE run_id = {self._run}") or "gone"
-
-    def wait_until(self, holds: Callable[[], bool], seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if holds():
-                return True
-            time.sleep(0.04)
-        return False
-
-    def wait_for_batches(self, count: int) -> None:
-        """A moment in the middle, or its end where it is faster than that."""
-        before = self.batches()
-        self.wait_until(lambda: self.batches() >= before + count or not self._at_work(), 3)
-
-    def wait_while_working(self, seconds: float) -> None:
-        self.wait_until(lambda: not self._at_work(), seconds)
-
-    def stop_children(self) -> None:
-        for child in self.children:
-            child.signal(signal.SIGKILL)
-        for child in self.children:
-            child.wait(10)
-
-    def restart(self, fault: str = "", before: tuple[str, ...] = ()) -> None:
-        """Starts another process on this run, as an operator does who finds none at work."""
-        words = self._words()
-        child = Pawl(self._binary, words, self._url(), os.path.join(self.directory, "output"),
-                     fault=fault, fault_directory=self.directory, before=before)
-        for other in self.children:
-            if other.ended:
-                self._check_code(other, other.wait(1) or 0)
-        self.children = [other for other in self.children if not other.ended] + [child]
-        self._all_children.append(child)
-
-    def restart_if_idle(self) -> None:
-        if not self._at_work():
-            self.outcome.restarts += 1
-            self.restart()
-
-    def command(self, *words: str) -> int:
-        """A command about the run, to its end; where there is no run yet, nothing."""
-        if self._find_run() == 0:
-            return 0
-        code, _ = ask(self._programs.release, [words[0], str(self._run), *words[1:]],
-                      self.server.url(self.database))
-        return code
-
-    def fail_over(self) -> None:
-        assert self._standby
-        old = self.lane.server
-        old.kill9()
-        self._standby.promote()
-        self.lane.server = self._standby
-        self._standby = None
-        self.proxy.tell(f"lead {self.lane.server.port}")
-        self.proxy.tell("reset")
-        old.remove()
-
-    # ---- The play ----
+    _writers: Writers
 
     def play(self) -> Outcome:
         began = time.monotonic()
@@ -409,20 +180,6 @@ class Stage:
         for each in self.children:
             each.end()
 
-    def _check_code(self, child: Pawl, code: int) -> None:
-        if child.judged:
-            return
-        child.judged = True
-        if code == SANITIZER_EXIT or (code < 0 and code != -9):
-            self.wrong(f"pawl {' '.join(child.words)} crashed ({code}); see output")
-        if code == -9 and not child.killed and not self.scenario.sanitized:
-            self.wrong(f"pawl {' '.join(child.words)} was killed by somebody")
-        if code == 3:
-            self.wrong(f"pawl {' '.join(child.words)} found differences where there are none")
-        if code == 0 and child.words[0] == "run" and not self.scenario.aborts and \
-                self.state() not in ("completed", "reverting", "reverted"):
-            self.wrong(f"pawl run says that all is done, but the run is {self.state()}")
-
     # ---- Judgement ----
 
     def _expect_proved(self) -> None:
@@ -440,7 +197,6 @@ class Stage:
 
     def _poison(self) -> None:
         """F16: a row is damaged behind everybody's back; the proof must fail and name it."""
-        from poison import poisons
         url = self.server.url(self.database)
         code, answer = ask(self._binary, ["verify", str(self._run)], url, self._patience)
         if code != 0:
@@ -471,7 +227,6 @@ class Stage:
             return
         with self.admin() as admin:
             if self._sabotage:
-                from poison import SABOTAGES
                 admin.execute(SABOTAGES[self._sabotage])
             completed = not self.scenario.aborts and not self.outcome.liveness
             for fault in ledger_faults(admin, self._run, completed):
@@ -518,29 +273,6 @@ class Stage:
                        f"{sorted(listed - may)[:5]}")
 
     # ---- Small things ----
-
-    def _words(self) -> list[str]:
-        workers = ["--workers", str(self.scenario.workers)]
-        if self.forward:
-            pace = ["--pace", str(int(self.scenario.rows / self.scenario.seconds))]
-            return ["run", self._file, *pace, *workers]
-        return ["revert", str(self._run), "--on-conflict", "skip", *workers]
-
-    def _url(self) -> str:
-        return self.server.url(self.database, self.proxy.port if self._has_proxy else None)
-
-    def _at_work(self) -> bool:
-        return any(not child.ended for child in self.children)
-
-    def _find_run(self) -> int:
-        if self._run == 0:
-            try:
-                with self.admin() as admin:
-                    if admin.value("SELECT to_regclass('pawl.run')"):
-                        self._run = admin.number("SELECT max(run_id) FROM pawl.run")
-            except SqlError:
-                pass
-        return self._run
 
     def _reason(self) -> str:
         if self._find_run() == 0:
@@ -600,7 +332,6 @@ class Stage:
 
     def _keep(self) -> None:
         """All that is needed to look at a failure without the server."""
-        from server import BIN
         subprocess.run([f"{BIN}/pg_dump", "-f", os.path.join(self.directory, "database.sql"),
                         self.server.url(self.database)], capture_output=True, check=False)
         with open(os.path.join(self.directory, "findings.txt"), "w") as file:
@@ -613,5 +344,4 @@ class Stage:
 def play(scenario: Scenario, lane: Lane, programs: Programs, directory: str,
          sabotage: str | None = None) -> Outcome:
     os.makedirs(directory, exist_ok=True)
-    outcome = Stage(scenario, lane, programs, directory, sabotage).play()
-    return outcome
+    return Run(scenario, lane, programs, directory, sabotage).play()
