@@ -356,7 +356,7 @@ def _old_reader(stage: Stage) -> None:
 _STALL_MAX_SECONDS = 3.0  # DDL asks for its lock for 50 ms at a time; the rest is this machine.
 
 
-@_fault("lock queue", "F14", ddl_only=True)
+@_fault("lock queue", "F14", ddl_only=True, starts=True)
 def _lock_queue(stage: Stage) -> None:
     """While a long SELECT keeps DDL waiting, readers behind it must not be kept for long."""
     stage.stop_children()
