@@ -52,7 +52,7 @@ SABOTAGES = {
               "WHERE writer > 0)",
     "ledger gap": "UPDATE pawl.ledger SET range_hi = '[\"1\"]' WHERE batch_id = (SELECT "
                   "min(batch_id) FROM pawl.ledger WHERE round > 0)",
-    "ledger count": "UPDATE pawl.ledger SET rows = rows + 1 WHERE batch_id = (SELECT "
+    "ledger count": "UPDATE pawl.ledger SET rows = rows + 500 WHERE batch_id = (SELECT "
                     "min(batch_id) FROM pawl.ledger WHERE round > 0)",
     "ledger row": "DELETE FROM pawl.ledger WHERE batch_id = (SELECT max(batch_id) FROM "
                   "pawl.ledger WHERE round > 0)",
