@@ -177,6 +177,9 @@ class Stage:
     def _words(self) -> list[str]:
         workers = ["--workers", str(self.scenario.workers)]
         if self.forward:
+            if self.scenario.aborts and self._find_run():
+                # `pawl run` behind an abort would begin the file anew.
+                return ["resume", str(self._run), *workers]
             pace = ["--pace", str(int(self.scenario.rows / self.scenario.seconds))]
             return ["run", self._file, *pace, *workers]
         return ["revert", str(self._run), "--on-conflict", "skip", *workers]
