@@ -1,5 +1,7 @@
 """The faults, F1 to F15: each is a function that does it to a run that is at work, and ends it.
 
+A name in quotes is what --fault takes.
+
 `stage` is the run (stage.py). Where a fault leaves nobody at work, the run is started again by the
 operator, who is stage.restart().
 """
@@ -43,6 +45,10 @@ class Fault:
 
     def excludes(self, other: Fault) -> bool:
         return self.alone or other.alone or (self.server and other.server)
+
+
+class NotPossible(Exception):
+    """Not on this machine, or not as this user."""
 
 
 FAULTS: dict[str, Fault] = {}
@@ -263,7 +269,7 @@ def _deadlocks(stage: Stage) -> None:
 def _full_disk(stage: Stage) -> None:
     stage.wait_for_batches(1)
     if not stage.disk.fill(stage.rng.choice((0, 65_536, 262_144))):
-        return
+        raise NotPossible
     time.sleep(stage.rng.uniform(0.3, 1.0))
     stage.disk.empty()
 

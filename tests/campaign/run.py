@@ -8,7 +8,7 @@ import subprocess
 import time
 import traceback
 
-from faults import Fault
+from faults import Fault, NotPossible
 from lane import Lane, SmallDisk
 from ledger import ledger_faults
 from oracle import Facts, Judge, Verdict, read_facts
@@ -137,8 +137,11 @@ class Run(Stage):
     def _inject(self, faults: tuple[Fault, ...]) -> None:
         for fault in faults:
             time.sleep(self.rng.uniform(0, 0.15))
-            fault.do(self)
-            self.outcome.injected.append(fault.name)
+            try:
+                fault.do(self)
+                self.outcome.injected.append(fault.name)
+            except NotPossible:
+                self.note(f"{fault.name} is not possible here")
         if self._has_proxy:
             self.proxy.tell("pass")
         while self._held:
