@@ -86,9 +86,9 @@ class Run(Stage):
         self._mark("run begins")
         if not self.scenario.forward[0].starts:
             self.restart()
-        for _ in range(self.scenario.processes - 1):
-            self.wait_until(lambda: self._find_run() > 0, 5)
-            self.restart()
+            for _ in range(self.scenario.processes - 1):
+                self.wait_until(lambda: self._find_run() > 0, 5)
+                self.restart()
         self._inject(self.scenario.forward)
         if self.scenario.aborts:
             self._abort()
