@@ -21,6 +21,8 @@ using std::chrono::milliseconds;
 constexpr int kRetriesMax = 200;
 // After so many collisions in a row a smaller batch has better odds.
 constexpr int kRetriesBeforeHalving = 5;
+// What was cancelled or timed out so often outside of a batch will be so again.
+constexpr int kCancelsMax = 5;
 constexpr std::chrono::minutes kReconnectFor{3};
 
 void SleepWithJitter(milliseconds about) {
@@ -61,18 +63,23 @@ void Worker::Hold(std::optional<checkpoints::SpanLease> lease) {
 }
 
 void Worker::Connect() {
-  pipeline_ = std::make_unique<db::Pipeline>(order_.where, "worker", order_.settings);
+  auto pipeline = std::make_unique<db::Pipeline>(order_.where, "worker", order_.settings);
   // Asynchronous commit: cursor, data, undo and ledger are lost or kept together, so a crash of the
   // server costs repeated work, never rows. The end of a step commits synchronously.
   // Sequential scans of the target are refused anyway; this keeps small tables on their index.
-  pipeline_->Execute("SET synchronous_commit = off; SET enable_seqscan = off");
+  pipeline->Execute("SET synchronous_commit = off; SET enable_seqscan = off");
   if (order_.nested_loops_only) {
-    pipeline_->Execute("SET enable_hashjoin = off; SET enable_mergejoin = off");
+    pipeline->Execute("SET enable_hashjoin = off; SET enable_mergejoin = off");
   }
   was_connected_ = true;
+  RequireSameServer(*pipeline);
+  pipeline_ = std::move(pipeline);  // Only now: half set up, nothing may run on it.
+}
+
+void Worker::RequireSameServer(db::Pipeline& pipeline) const {
   if (order_.system_identifier.empty()) return;
   const db::Result found =
-      pipeline_->Execute("SELECT system_identifier, pg_is_in_recovery() FROM pg_control_system()");
+      pipeline.Execute("SELECT system_identifier, pg_is_in_recovery() FROM pg_control_system()");
   if (db::ToText(found.rows[0][0]) != order_.system_identifier || db::ToBool(found.rows[0][1])) {
     throw db::Error(db::Action::kStop,
                     fmt::format("The server behind {} is not the one this run began on, or is a "
@@ -97,6 +104,10 @@ void Worker::Run() {
       task_.reset();
       // It never had a connection: waiting for one in silence would look like work.
       if (error.sqlstate() == "53300" && !was_connected_) throw NoConnection(error);
+      if (WillPass(error)) {
+        RetryLater(error);  // A lease that is held is taken again, and its cursor read.
+        continue;
+      }
       if (error.action() != db::Action::kReconnect) {
         // Given back at once where the connection still allows it; otherwise it runs out.
         try {
@@ -120,7 +131,9 @@ bool Worker::WorkOneSpan() {
     WorkSpan();
     return true;
   }
-  if (order_.tasks->Split(*pipeline_)) return true;
+  const bool was_split = order_.tasks->Split(*pipeline_);
+  retries_ = 0;  // Who only helps commits no batch that would say so.
+  if (was_split) return true;
   const db::Result left = pipeline_->Run(
       {{"SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round "
         "= $3::integer AND NOT done",
@@ -271,13 +284,21 @@ void Worker::Settle(const db::Error& error, const Batch&) {
   }
 }
 
+// Outside of a batch: a lease, a split or a look at a plan met another session's lock, as where a
+// connection broke and its transaction still holds the span; or somebody cancelled it. That passes.
+bool Worker::WillPass(const db::Error& error) const {
+  return error.action() == db::Action::kRetryBatch ||
+         (error.action() == db::Action::kSplit && retries_ < kCancelsMax);
+}
+
 void Worker::RetryLater(const db::Error& error) {
   if (++retries_ > kRetriesMax) {
     throw db::Error(
         db::Action::kStop,
         fmt::format("A batch of {} (up to {}) collided with other sessions {} times: {}. Look for "
                     "long transactions on these rows, then resume.",
-                    order_.table, task_->Place(), retries_, error.what()),
+                    order_.table, task_ ? task_->Place() : "between two batches", retries_,
+                    error.what()),
         error.sqlstate());
   }
   if (retries_ % kRetriesBeforeHalving == 0) sizer_.Halve();
@@ -352,7 +373,7 @@ void Worker::Reconnect(const db::Error& cause) {
       return;
     } catch (const db::Error& error) {
       pipeline_.reset();
-      if (error.action() != db::Action::kReconnect) throw;
+      if (error.action() != db::Action::kReconnect && !WillPass(error)) throw;
       if (std::chrono::steady_clock::now() > until) throw;
     }
   }

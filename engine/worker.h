@@ -94,9 +94,11 @@ class Worker {
   bool RunBatch(Batch batch);
   void Settle(const db::Error& error, const Batch& batch);
   void SetAside(const db::Error& error);
+  bool WillPass(const db::Error& error) const;
   void RetryLater(const db::Error& error);
   bool FindEndAgain();
   void Connect();
+  void RequireSameServer(db::Pipeline& pipeline) const;
   void Reconnect(const db::Error& cause);
   bool WaitForPace(std::int64_t rows);
 

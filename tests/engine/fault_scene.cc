@@ -175,6 +175,10 @@ bool Scene::WaitForPass(const std::string& point, std::int64_t count) {
   return WaitUntil([&] { return Passes(point) >= count; });
 }
 
+void Scene::Pass(const std::string& point) {
+  std::ofstream(directory_ + "/" + point, std::ios::app) << '.';
+}
+
 void Scene::NoticeRestart() {
   try {
     Batches();

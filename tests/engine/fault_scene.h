@@ -78,6 +78,8 @@ class Scene {
   // How often a fault point was passed, by all processes of this scene.
   std::int64_t Passes(const std::string& point) const;
   bool WaitForPass(const std::string& point, std::int64_t count);
+  // Passes one by hand, for a thread that waits for it.
+  void Pass(const std::string& point);
 
   // Our own connection is broken as well, and connects anew after it has noticed.
   void NoticeRestart();

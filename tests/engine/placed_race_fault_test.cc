@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <string>
+#include <thread>
 
 #include "tests/engine/fault_scene.h"
 
@@ -53,6 +54,38 @@ TEST_F(PlacedRaceFaultTest, ASpanThatIsSplitBehindItsOwnersBackIsDoneOnceToItsNe
   EXPECT_EQ(owner->Wait(seconds(60)), 0) << owner->Output();
   EXPECT_EQ(helper->Wait(seconds(60)), 0) << helper->Output();
   EXPECT_GE(scene.database().Integer("SELECT count(*) FROM pawl.span"), 2);
+  scene.ExpectRaisedOnce();
+}
+
+// A batch's connection broke, and at the server its transaction still stands: the span is locked for
+// longer than a lock is waited for.
+TEST_F(PlacedRaceFaultTest, ASpanThatADeadSessionStillHoldsIsWaitedFor) {
+  Scene scene;
+  const auto child =
+      scene.Start({"--workers", "1"}, "before_commit:3:throw;before_reclaim:1:until=after_split:1");
+  ASSERT_TRUE(scene.WaitForPass("before_reclaim", 1));
+  Sql dead = scene.database().Connect();
+  dead.Exec("BEGIN; SELECT FROM pawl.span FOR UPDATE");
+  scene.Pass("after_split");
+  std::this_thread::sleep_for(seconds(5));
+  dead.Exec("ROLLBACK");
+  EXPECT_EQ(child->Wait(seconds(60)), 0) << child->Output();
+  scene.ExpectRaisedOnce();
+}
+
+// A batch takes longer than a lock is waited for, and another process wants its span's tail.
+TEST_F(PlacedRaceFaultTest, ATailThatIsWantedDuringALongBatchIsAskedForAgain) {
+  Scene scene(12'000, "order=key batch_rows=1000");
+  const auto owner = scene.Start(
+      {"--workers", "1"}, "before_batch:2:until=before_sync_on:1;before_commit:2:delay=5000");
+  ASSERT_TRUE(scene.WaitForPass("before_batch", 2));
+  ASSERT_EQ(scene.database().Exec("UPDATE pawl.span SET rows_estimated = 100000"), 1);
+  scene.Pass("before_sync_on");
+  ASSERT_TRUE(scene.WaitForPass("before_commit", 2));
+  const auto helper = scene.Start({"--workers", "1"});
+  ASSERT_TRUE(scene.WaitForPass("before_split", 1));
+  EXPECT_EQ(owner->Wait(seconds(60)), 0) << owner->Output();
+  EXPECT_EQ(helper->Wait(seconds(60)), 0) << helper->Output();
   scene.ExpectRaisedOnce();
 }
 
