@@ -37,6 +37,7 @@ class Fault:
     weight: float = 1.0
     alone: bool = False
     starts: bool = False  # As the first fault, it starts the run itself.
+    survivable: bool = True  # By the process that meets it: it may not give up.
 
     def fits(self, change: Change, forward: bool, sanitized: bool) -> bool:
         return ((forward or not self.forward_only)
@@ -62,7 +63,7 @@ def _fault(name: str, number: str, **more: object) -> Callable[[Callable[[Stage]
 
 # ---- F1: the tool is killed; and paused, which must be as harmless ----
 
-@_fault("kill", "F1", weight=1.5)
+@_fault("kill", "F1", weight=1.5, survivable=False)
 def _kill(stage: Stage) -> None:
     for _ in range(stage.rng.choice((1, 1, 2, 3))):
         stage.wait_for_batches(stage.rng.choice((0, 1, 3, 5)))
@@ -107,7 +108,7 @@ def _at_point(stage: Stage, action: str) -> None:
     stage.wait_while_working(4)
 
 
-@_fault("kill at a point", "F1", sanitized=True, weight=8, starts=True)
+@_fault("kill at a point", "F1", sanitized=True, weight=8, starts=True, survivable=False)
 def _kill_at_point(stage: Stage) -> None:
     _at_point(stage, "kill")
     stage.restart_if_idle()
@@ -119,7 +120,7 @@ def _throw_at_point(stage: Stage) -> None:
     stage.restart_if_idle()
 
 
-@_fault("pause", "F1")
+@_fault("pause", "F1", survivable=False)
 def _pause(stage: Stage) -> None:
     stage.wait_for_batches(stage.rng.choice((0, 2)))
     if stage.rng.random() < 0.5:
@@ -207,6 +208,19 @@ def _black_hole(stage: Stage) -> None:
     stage.proxy.tell("pass")
 
 
+@_fault("span held", "F3", proxy=True, weight=0.7)
+def _span_held(stage: Stage) -> None:
+    """Connections break for the run and not for the server, where a transaction stands for a while
+    and holds the spans."""
+    stage.wait_for_batches(1)
+    with stage.admin() as dead:
+        if not dead.value("SELECT to_regclass('pawl.span')"):
+            return
+        dead.execute("BEGIN; SELECT FROM pawl.span FOR UPDATE")
+        stage.proxy.tell("reset")
+        time.sleep(stage.rng.uniform(1.0, 4.0))
+
+
 def _cut(stage: Stage, moment: str) -> None:
     cuts = stage.proxy.tell("cuts")
     for _ in range(stage.rng.randint(1, 5)):
@@ -265,7 +279,7 @@ def _deadlocks(stage: Stage) -> None:
 
 # ---- F7: the disk under the table is full ----
 
-@_fault("full disk", "F7", weight=0.5, alone=True, forward_only=True)
+@_fault("full disk", "F7", weight=0.5, alone=True, forward_only=True, survivable=False)
 def _full_disk(stage: Stage) -> None:
     stage.wait_for_batches(1)
     if not stage.disk.fill(stage.rng.choice((0, 65_536, 262_144))):
@@ -309,7 +323,7 @@ def _freeze(stage: Stage) -> None:
 
 # ---- F11: the schema changes underneath ----
 
-@_fault("rename", "F11", weight=0.7)
+@_fault("rename", "F11", weight=0.7, survivable=False)
 def _rename(stage: Stage) -> None:
     with stage.admin() as admin:
         admin.execute("SET lock_timeout = '5s'")
@@ -383,7 +397,8 @@ def _lock_queue(stage: Stage) -> None:
 
 # ---- F15: another server answers ----
 
-@_fault("wrong server", "F15", proxy=True, server=True, forward_only=True, weight=0.7)
+@_fault("wrong server", "F15", proxy=True, server=True, forward_only=True, weight=0.7,
+        survivable=False)
 def _wrong_server(stage: Stage) -> None:
     """A restored copy answers at the address; nothing may be written to it."""
     stage.wait_for_batches(2)

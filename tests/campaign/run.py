@@ -277,12 +277,6 @@ class Run(Stage):
 
     # ---- Small things ----
 
-    def _reason(self) -> str:
-        if self._find_run() == 0:
-            return ""
-        with self.admin() as admin:
-            return admin.value(f"SELECT reason FROM pawl.run WHERE run_id = {self._run}") or ""
-
     def _ledger_rows(self) -> int:
         with self.admin() as admin:
             return admin.number("SELECT coalesce(sum(rows), 0) FROM pawl.ledger WHERE round > 0")

@@ -200,6 +200,12 @@ class Stage:
                 pass
         return self._run
 
+    def _reason(self) -> str:
+        if self._find_run() == 0:
+            return ""
+        with self.admin() as admin:
+            return admin.value(f"SELECT reason FROM pawl.run WHERE run_id = {self._run}") or ""
+
     def _check_code(self, child: Pawl, code: int) -> None:
         if child.judged:
             return
@@ -208,6 +214,10 @@ class Stage:
             self.wrong(f"pawl {' '.join(child.words)} crashed ({code}); see output")
         if code == -9 and not child.killed and not self.scenario.sanitized:
             self.wrong(f"pawl {' '.join(child.words)} was killed by somebody")
+        met = self.scenario.forward if self.forward else self.scenario.back
+        if code in (1, 4) and not self.scenario.aborts and all(f.survivable for f in met):
+            self.liveness(f"pawl {' '.join(child.words)} gave up ({code}), though nothing stood in "
+                          f"its way for good: {self._reason()}")
         if code == 3:
             self.wrong(f"pawl {' '.join(child.words)} found differences where there are none")
         if code == 0 and child.words[0] == "run" and not self.scenario.aborts and \
