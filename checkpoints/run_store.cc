@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "db/error.h"
+#include "db/fault.h"
 #include "schema/statement.h"
 
 namespace pawl::checkpoints {
@@ -152,6 +153,7 @@ std::optional<RunRow> FindRun(db::Session& session, const std::string& name) {
 
 CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
                      int workers, std::int64_t pace) {
+  PAWL_FAULT("before_create_run");
   db::Transaction transaction(session);
   // Two processes that start the same file at once: the second waits here and then finds the
   // first's run.
@@ -176,7 +178,9 @@ CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::
          step.title, step.table.schema, step.table.name});
   }
   Audit(session, run.run, "running", "plan " + plan.hash);
+  PAWL_FAULT("in_create_run");
   transaction.Commit();
+  PAWL_FAULT("after_create_run");
   return {run, false};
 }
 
@@ -205,6 +209,7 @@ schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash) {
 void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
              const std::string& reason, const std::string& command,
              const std::optional<std::string>& revert_options) {
+  PAWL_FAULT("before_move");
   db::Transaction transaction(session);
   const auto found = session.Query(
       "SELECT state FROM pawl.run WHERE run_id = $1::bigint FOR UPDATE", {std::to_string(run)});
@@ -229,7 +234,9 @@ void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
   }
   Audit(session, run, to, reason);
   Notify(session, run);
+  PAWL_FAULT("in_move");
   transaction.Commit();
+  PAWL_FAULT("after_move");
 }
 
 void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "db/error.h"
+#include "db/fault.h"
 
 namespace pawl::checkpoints {
 namespace {
@@ -49,7 +50,10 @@ RETURNING {})sql",
       kLeaseSeconds, kLeaseColumns);
   std::vector<db::Value> parameters = Of(round);
   parameters.push_back(Text(worker));
-  return FirstLease(pipeline.Run({{sql, parameters}})[0]);
+  PAWL_FAULT("before_claim");
+  const db::Result claimed = pipeline.Run({{sql, parameters}})[0];
+  PAWL_FAULT("after_claim");
+  return FirstLease(claimed);
 }
 
 std::optional<SpanLease> ReclaimSpan(db::Pipeline& pipeline, const SpanLease& lease,
@@ -60,7 +64,11 @@ std::optional<SpanLease> ReclaimSpan(db::Pipeline& pipeline, const SpanLease& le
                            lease_until = clock_timestamp() + interval '{} seconds'
  WHERE span_id = $1::bigint AND lease_epoch = $2::bigint AND NOT done RETURNING {})sql",
       kLeaseSeconds, kLeaseColumns);
-  return FirstLease(pipeline.Run({{sql, {Text(lease.span), Text(lease.epoch), Text(worker)}}})[0]);
+  PAWL_FAULT("before_reclaim");
+  const db::Result claimed =
+      pipeline.Run({{sql, {Text(lease.span), Text(lease.epoch), Text(worker)}}})[0];
+  PAWL_FAULT("after_reclaim");
+  return FirstLease(claimed);
 }
 
 std::optional<SpanLease> ReloadLease(db::Pipeline& pipeline, const SpanLease& lease) {
@@ -72,6 +80,7 @@ std::optional<SpanLease> ReloadLease(db::Pipeline& pipeline, const SpanLease& le
 }
 
 void FinishSpan(db::Pipeline& pipeline, const SpanLease& lease) {
+  PAWL_FAULT("before_finish_span");
   pipeline.Run(
       {{"UPDATE pawl.span SET done = true WHERE span_id = $1::bigint AND lease_epoch = $2::bigint "
         "AND cursor = $3 AND end_key = $4",
@@ -79,10 +88,12 @@ void FinishSpan(db::Pipeline& pipeline, const SpanLease& lease) {
 }
 
 void ReleaseSpan(db::Pipeline& pipeline, const SpanLease& lease) {
+  PAWL_FAULT("before_release");
   pipeline.Run(
       {{"UPDATE pawl.span SET worker_id = NULL, lease_until = NULL WHERE span_id = $1::bigint AND "
         "lease_epoch = $2::bigint",
         {Text(lease.span), Text(lease.epoch)}}});
+  PAWL_FAULT("after_release");
 }
 
 db::Call Fence(const SpanLease& lease, const std::string& new_cursor, bool done,
@@ -120,7 +131,9 @@ void RenewLeases(db::Session& session, const std::vector<HeldLease>& held) {
       "LOCKED)",
       kLeaseSeconds, kLeaseSeconds / 2);
   // SKIP LOCKED: a span in the middle of a batch renews itself.
+  PAWL_FAULT("before_renew");
   for (const HeldLease& lease : held) session.Query(sql, {Text(lease.span), Text(lease.epoch)});
+  PAWL_FAULT("after_renew");
 }
 
 bool CreateSpans(db::Session& session, const Round& round, const std::vector<SpanSeed>& spans) {
@@ -151,6 +164,7 @@ bool CreateSpans(db::Session& session, const Round& round, const std::vector<Spa
         "VALUES ($1::bigint, $2::integer, $3::integer, $4, $5, $6, $7::bigint)",
         parameters);
   }
+  PAWL_FAULT("in_spans");
   transaction.Commit();
   return true;
 }
@@ -169,6 +183,7 @@ std::optional<SpanLease> LargestSpan(db::Pipeline& pipeline, const Round& round,
 
 bool SplitSpan(db::Pipeline& pipeline, const SpanLease& span, const std::string& middle,
                const SpanSeed& tail) {
+  PAWL_FAULT("before_split");
   // One statement: the new span exists exactly if the old one was cut.
   const db::Result cut = pipeline.Run({{
       R"sql(WITH cut AS (
@@ -179,6 +194,7 @@ INSERT INTO pawl.span (run_id, step, round, begin_key, end_key, cursor, rows_est
 SELECT run_id, step, round, $6, $7, $8, $5::bigint FROM cut RETURNING span_id)sql",
       {Text(span.span), span.cursor, span.end_key, middle, Text(tail.rows_estimated),
        tail.begin_key, tail.end_key, tail.cursor}}})[0];
+  PAWL_FAULT("after_split");
   return !cut.rows.empty();
 }
 

@@ -161,7 +161,9 @@ std::string VerifySummary(std::int64_t run, const engine::VerifyReport& report) 
 
 std::string RevertSummary(const engine::RunResult& result, engine::OnConflict on_conflict) {
   if (result.already_done) {
-    return fmt::format("Nothing to do: run {}{} is already taken back.", result.run, Named(result));
+    return fmt::format("Nothing to do: run {}{} is already taken back.", result.run,
+                       Named(result)) +
+           ConflictsText(result, engine::OnConflict::kSkip);
   }
   if (result.state == "paused" && result.conflicts == 0) {
     return fmt::format(

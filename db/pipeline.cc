@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include "db/fault.h"
 #include "db/message.h"
 
 namespace pawl::db {
@@ -51,6 +52,16 @@ Result Copied(const PGresult* source) {
     result.rows.push_back(std::move(row));
   }
   return result;
+}
+
+// Brings a fault point between what was queued so far and what follows: the server gets the former,
+// and not yet the latter.
+void PassBetween([[maybe_unused]] pg_conn* connection, [[maybe_unused]] std::string_view point) {
+#ifdef PAWL_FAULT_POINTS
+  PQsendFlushRequest(connection);
+  PQflush(connection);
+  PAWL_FAULT(point);
+#endif
 }
 
 pg_conn* Connect(const ConnectionString& where, const std::string& role) {
@@ -102,7 +113,9 @@ void Pipeline::Prepare(const std::vector<Call>& calls) {
 std::vector<Result> Pipeline::Run(const std::vector<Call>& calls) {
   Prepare(calls);
   if (PQenterPipelineMode(connection_) != 1) throw ErrorOf(connection_, nullptr, 0);
+  const bool commits = !calls.empty() && calls.back().sql == "COMMIT";
   for (const Call& call : calls) {
+    if (commits && &call == &calls.back()) PassBetween(connection_, "before_commit");
     std::vector<const char*> values;
     for (const Value& value : call.parameters) values.push_back(value ? value->c_str() : nullptr);
     const auto index = std::find(names_.begin(), names_.end(), call.sql) - names_.begin();
@@ -113,6 +126,7 @@ std::vector<Result> Pipeline::Run(const std::vector<Call>& calls) {
     }
   }
   if (PQpipelineSync(connection_) != 1) throw ErrorOf(connection_, nullptr, 0);
+  if (commits) PassBetween(connection_, "commit_sent");
 
   std::vector<Result> results;
   std::unique_ptr<CallError> failure;

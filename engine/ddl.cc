@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "db/error.h"
+#include "db/fault.h"
 #include "db/quote.h"
 
 namespace pawl::engine {
@@ -52,6 +53,7 @@ bool RunDdl(db::Session& session, const schema::TableName& table, const std::str
       session.Execute(kLockTimeout);
       session.Execute(sql);
       bookkeeping();
+      PAWL_FAULT("in_ddl");
       transaction.Commit();
       return true;
     } catch (const db::Error& error) {

@@ -122,6 +122,8 @@ RunResult DoneAlready(db::Session& session, const checkpoints::RunRow& run) {
   result.seconds = static_cast<double>(run.working_ms) / 1000;
   result.wal_bytes = run.wal_bytes;
   result.undo_bytes = checkpoints::UndoBytes(session, run.run);
+  // Who asks again, because the first answer was lost, must hear of them too.
+  result.conflicts = checkpoints::Conflicts(session, run.run);
   result.rows_done = db::ToInt(
       session
           .Query("SELECT coalesce(sum(rows), 0)::bigint FROM pawl.ledger WHERE run_id = $1::bigint "

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "checkpoints/step_store.h"
+#include "db/fault.h"
 #include "db/quote.h"
 #include "engine/revert_task.h"
 #include "engine/run_process.h"
@@ -117,9 +118,11 @@ RunProcess::Verdict RunProcess::RevertByLedger(const schema::Step& step,
   const int last = checkpoints::LastRound(*session_, run_id_, step.number, false);
   for (int round = last; round >= 1; --round) {
     const checkpoints::Round at{run_id_, step.number, -round};
+    PAWL_FAULT("before_revert_round");
     checkpoints::CreateSpans(*session_, at,
                              CutRevertSpans(*session_, {run_id_, step.number, round}, {}));
     if (WorkOn(step, at) == Verdict::kInterrupted) return Verdict::kInterrupted;
+    PAWL_FAULT("after_revert_round");
   }
   return Verdict::kDone;
 }
@@ -137,9 +140,11 @@ RunProcess::Verdict RunProcess::RevertByWalking(const schema::Step& step,
   }
   for (int round = 1;; ++round) {
     const checkpoints::Round at{run_id_, step.number, -round};
+    PAWL_FAULT("before_revert_round");
     checkpoints::CreateSpans(*session_, at,
                              CutSpans(*session_, *step.backfill, IsClosing(*step.backfill, round)));
     if (WorkOn(step, at) == Verdict::kInterrupted) return Verdict::kInterrupted;
+    PAWL_FAULT("after_revert_round");
     if (IsLastRound(step, -round)) break;
   }
   ListImplicitConflicts(step);

@@ -22,6 +22,15 @@ using std::chrono::steady_clock;
 // once wherever it moves, finds the rest. Termination does not depend on traffic.
 constexpr int kSweepsMax = 3;
 
+void PassPointOf([[maybe_unused]] const schema::Step& step,
+                 [[maybe_unused]] const std::string& moment) {
+  const bool syncs =
+      step.kind == schema::StepKind::kSyncOn || step.kind == schema::StepKind::kSyncOff;
+  PAWL_FAULT(moment + "_ddl");
+  if (!syncs) return;
+  PAWL_FAULT(moment + (step.kind == schema::StepKind::kSyncOn ? "_sync_on" : "_sync_off"));
+}
+
 }  // namespace
 
 void RunProcess::GoForward() {
@@ -58,14 +67,14 @@ RunProcess::Verdict RunProcess::RunStep(const schema::Step& step) {
 
 RunProcess::Verdict RunProcess::RunSimpleStep(const schema::Step& step, const std::string& sql,
                                               const std::string& new_state) {
-  PAWL_FAULT("before_ddl");
+  PassPointOf(step, "before");
   const bool done = RunDdl(
       *session_, step.table, sql.empty() ? "SELECT 1" : sql, [&] { SetStepState(step, new_state); },
       [&](const std::string& sentence) {
         progress_.note = sentence;
         return Tick(nullptr);
       });
-  PAWL_FAULT("after_ddl");
+  PassPointOf(step, "after");
   progress_.note.clear();
   return done ? Verdict::kDone : Verdict::kInterrupted;
 }
@@ -80,7 +89,9 @@ RunProcess::Verdict RunProcess::RunBackfill(const schema::Step& step) {
     ++round;
   }
   // This commit is synchronous, and so makes every batch before it durable.
+  PAWL_FAULT("before_step_done");
   SetStepState(step, "done");
+  PAWL_FAULT("after_step_done");
   return Verdict::kDone;
 }
 
@@ -113,8 +124,13 @@ RunProcess::Verdict RunProcess::RunRound(const schema::Step& step, int round) {
       !undo.empty()) {
     const auto there = session_->Query("SELECT to_regclass($1) IS NOT NULL",
                                        {schema::UndoTable(run_id_, step.number)});
-    if (!db::ToBool(there.rows[0][0])) session_->Execute(undo);
+    if (!db::ToBool(there.rows[0][0])) {
+      PAWL_FAULT("before_undo_table");
+      session_->Execute(undo);
+      PAWL_FAULT("after_undo_table");
+    }
   }
+  PAWL_FAULT("before_spans");
   checkpoints::CreateSpans(*session_, at,
                            CutSpans(*session_, backfill, IsClosing(backfill, round)));
   PAWL_FAULT("after_spans");

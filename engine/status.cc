@@ -10,6 +10,7 @@
 #include "checkpoints/run_store.h"
 #include "checkpoints/step_store.h"
 #include "db/error.h"
+#include "db/fault.h"
 #include "engine/engine.h"
 #include "engine/run_process.h"
 #include "verify/backfill_check.h"
@@ -178,7 +179,9 @@ VerifyReport VerifyRun(db::Session& session, const db::ConnectionString& where,
   }
   report.passed = report.differences_count == 0;
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  PAWL_FAULT("before_verdict");
   Store(session, run, report);
+  PAWL_FAULT("after_verdict");
   return report;
 }
 

@@ -21,6 +21,8 @@ using std::chrono::milliseconds;
 constexpr int kRetriesMax = 200;
 // After so many collisions in a row a smaller batch has better odds.
 constexpr int kRetriesBeforeHalving = 5;
+// What was cancelled or timed out so often outside of a batch will be so again.
+constexpr int kCancelsMax = 5;
 constexpr std::chrono::minutes kReconnectFor{3};
 
 void SleepWithJitter(milliseconds about) {
@@ -61,18 +63,23 @@ void Worker::Hold(std::optional<checkpoints::SpanLease> lease) {
 }
 
 void Worker::Connect() {
-  pipeline_ = std::make_unique<db::Pipeline>(order_.where, "worker", order_.settings);
+  auto pipeline = std::make_unique<db::Pipeline>(order_.where, "worker", order_.settings);
   // Asynchronous commit: cursor, data, undo and ledger are lost or kept together, so a crash of the
   // server costs repeated work, never rows. The end of a step commits synchronously.
   // Sequential scans of the target are refused anyway; this keeps small tables on their index.
-  pipeline_->Execute("SET synchronous_commit = off; SET enable_seqscan = off");
+  pipeline->Execute("SET synchronous_commit = off; SET enable_seqscan = off");
   if (order_.nested_loops_only) {
-    pipeline_->Execute("SET enable_hashjoin = off; SET enable_mergejoin = off");
+    pipeline->Execute("SET enable_hashjoin = off; SET enable_mergejoin = off");
   }
   was_connected_ = true;
+  RequireSameServer(*pipeline);
+  pipeline_ = std::move(pipeline);  // Only now: half set up, nothing may run on it.
+}
+
+void Worker::RequireSameServer(db::Pipeline& pipeline) const {
   if (order_.system_identifier.empty()) return;
   const db::Result found =
-      pipeline_->Execute("SELECT system_identifier, pg_is_in_recovery() FROM pg_control_system()");
+      pipeline.Execute("SELECT system_identifier, pg_is_in_recovery() FROM pg_control_system()");
   if (db::ToText(found.rows[0][0]) != order_.system_identifier || db::ToBool(found.rows[0][1])) {
     throw db::Error(db::Action::kStop,
                     fmt::format("The server behind {} is not the one this run began on, or is a "
@@ -88,7 +95,8 @@ void Worker::Run() {
       if (!pipeline_) Connect();
       // Left by a broken connection: whether its last batch has committed, the cursor says.
       if (lease_) {
-        if (Reclaim() && lease_) WorkSpan();
+        Hold(checkpoints::ReclaimSpan(*pipeline_, *lease_, order_.worker));
+        if (lease_) WorkSpan();
         continue;
       }
       if (!WorkOneSpan()) return;
@@ -96,6 +104,10 @@ void Worker::Run() {
       task_.reset();
       // It never had a connection: waiting for one in silence would look like work.
       if (error.sqlstate() == "53300" && !was_connected_) throw NoConnection(error);
+      if (WillPass(error)) {
+        RetryLater(error);  // A lease that is held is taken again, and its cursor read.
+        continue;
+      }
       if (error.action() != db::Action::kReconnect) {
         // Given back at once where the connection still allows it; otherwise it runs out.
         try {
@@ -112,19 +124,6 @@ void Worker::Run() {
   Hold(std::nullopt);
 }
 
-// Returns false where a batch of ours is still under way on the server, which has not noticed that
-// the connection broke: its row lock is waited for.
-bool Worker::Reclaim() {
-  try {
-    Hold(checkpoints::ReclaimSpan(*pipeline_, *lease_, order_.worker));
-    return true;
-  } catch (const db::Error& error) {
-    if (error.action() != db::Action::kRetryBatch) throw;
-    SleepWithJitter(milliseconds(100));
-    return false;
-  }
-}
-
 // Returns false when the round has no span left for anyone.
 bool Worker::WorkOneSpan() {
   Hold(checkpoints::ClaimSpan(*pipeline_, order_.round, order_.worker));
@@ -132,7 +131,9 @@ bool Worker::WorkOneSpan() {
     WorkSpan();
     return true;
   }
-  if (order_.tasks->Split(*pipeline_)) return true;
+  const bool was_split = order_.tasks->Split(*pipeline_);
+  retries_ = 0;  // Who only helps commits no batch that would say so.
+  if (was_split) return true;
   const db::Result left = pipeline_->Run(
       {{"SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round "
         "= $3::integer AND NOT done",
@@ -187,7 +188,7 @@ bool Worker::Cut(std::optional<Batch>& batch) {
 // Returns false where the batch did not commit; the lease is gone then, or the batch is to be cut
 // anew.
 bool Worker::RunBatch(Batch batch) {
-  PAWL_FAULT("before_batch");
+  PAWL_FAULT(order_.round.round > 0 ? "before_batch" : "before_revert_batch");
   std::vector<db::Call> calls;
   calls.push_back({batch.repeatable_read ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN", {}});
   calls.push_back(checkpoints::Fence(*lease_, batch.new_cursor, batch.done, batch.rows_visited));
@@ -197,7 +198,7 @@ bool Worker::RunBatch(Batch batch) {
   std::vector<db::Result> results;
   try {
     results = pipeline_->Run(calls);
-    PAWL_FAULT("after_commit");
+    PAWL_FAULT(order_.round.round > 0 ? "after_commit" : "after_revert_commit");
   } catch (const db::Error& error) {
     Settle(error, batch);
     return false;
@@ -300,13 +301,21 @@ void Worker::Settle(const db::Error& error, const Batch&) {
   }
 }
 
+// Outside of a batch: a lease, a split or a look at a plan met another session's lock, as where a
+// connection broke and its transaction still holds the span; or somebody cancelled it. That passes.
+bool Worker::WillPass(const db::Error& error) const {
+  return error.action() == db::Action::kRetryBatch ||
+         (error.action() == db::Action::kSplit && retries_ < kCancelsMax);
+}
+
 void Worker::RetryLater(const db::Error& error) {
   if (++retries_ > kRetriesMax) {
     throw db::Error(
         db::Action::kStop,
         fmt::format("A batch of {} (up to {}) collided with other sessions {} times: {}. Look for "
                     "long transactions on these rows, then resume.",
-                    order_.table, task_->Place(), retries_, error.what()),
+                    order_.table, task_ ? task_->Place() : "between two batches", retries_,
+                    error.what()),
         error.sqlstate());
   }
   if (retries_ % kRetriesBeforeHalving == 0) sizer_.Halve();
@@ -386,7 +395,7 @@ void Worker::Reconnect(const db::Error& cause) {
       return;
     } catch (const db::Error& error) {
       pipeline_.reset();
-      if (error.action() != db::Action::kReconnect) throw;
+      if (error.action() != db::Action::kReconnect && !WillPass(error)) throw;
       if (std::chrono::steady_clock::now() > until) throw;
     }
   }

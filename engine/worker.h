@@ -88,16 +88,17 @@ class Worker {
 
  private:
   void Hold(std::optional<checkpoints::SpanLease> lease);
-  bool Reclaim();
   bool WorkOneSpan();
   void WorkSpan();
   bool Cut(std::optional<Batch>& batch);
   bool RunBatch(Batch batch);
   void Settle(const db::Error& error, const Batch& batch);
   void SetAside(const db::Error& error);
+  bool WillPass(const db::Error& error) const;
   void RetryLater(const db::Error& error);
   bool FindEndAgain();
   void Connect();
+  void RequireSameServer(db::Pipeline& pipeline) const;
   void Reconnect(const db::Error& cause);
   bool WaitForPace(std::int64_t rows);
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "db/error.h"
+#include "db/fault.h"
 #include "schema/position.h"
 #include "verify/check_sql.h"
 #include "verify/chunk_feed.h"
@@ -325,6 +326,7 @@ std::optional<Chunk> StepChecker::NextChunk() {
 }
 
 void StepChecker::CheckChunk(db::Session& session, const Chunk& chunk) {
+  PAWL_FAULT("before_chunk");
   const db::Transaction transaction(session, true, true);
   if (has_records_ && !chunk.batch_ids.empty()) CheckRecords(session, chunk.batch_ids);
   if (!chunk.rows) return;

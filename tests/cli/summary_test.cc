@@ -43,6 +43,19 @@ TEST(SummaryTest, AlreadyDoneIsSaid) {
             "with: pawl revert 7");
 }
 
+TEST(SummaryTest, ARevertAskedForAgainStillNamesItsConflicts) {
+  engine::RunResult result = Completed();
+  result.state = "reverted";
+  result.already_done = true;
+  EXPECT_EQ(RevertSummary(result, engine::OnConflict::kSkip),
+            "Nothing to do: run 7 (add_total) is already taken back.");
+  result.conflicts = 3;
+  EXPECT_EQ(RevertSummary(result, engine::OnConflict::kForce),
+            "Nothing to do: run 7 (add_total) is already taken back. Left alone: 3 conflicts: rows "
+            "the application has changed since. List: SELECT * FROM pawl.conflict WHERE run_id = "
+            "7");
+}
+
 TEST(SummaryTest, PausedAndFailedSayHowToCarryOn) {
   engine::RunResult result = Completed();
   result.verification.reset();

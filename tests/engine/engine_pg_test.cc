@@ -274,6 +274,9 @@ TEST_F(EnginePgTest, ARevertLeavesAloneWhatTheApplicationChanged) {
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM t WHERE x = -17"), 2);
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM t WHERE x = before_x"), 1'997);
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM pawl.conflict"), 3);
+  const RunResult again = engine_.Revert(result.run, skip, {});
+  EXPECT_TRUE(again.already_done);
+  EXPECT_EQ(again.conflicts, 3);
 }
 
 // ---- Bad rows ----

@@ -13,8 +13,8 @@ Plan SamplePlan() {
   backfill.target = backfill.walked = {"public", "Bestellungen \"neu\""};
   backfill.alias = "o";
   backfill.walked_oid = backfill.target_oid = 4'000'000'000;
-  const Column id{"id", "bigint", true, false, true, "pg_catalog.hashint8", true};
-  const Column cents{"cents", "numeric(10,2)", false, false, true, "", false};
+  const Column id{"id", "bigint", true, false, false, true, "pg_catalog.hashint8", true};
+  const Column cents{"cents", "numeric(10,2)", false, false, false, true, "", false};
   backfill.key = backfill.target_key = {id};
   backfill.target_columns = {id, cents};
   backfill.changed = {{cents, "total * 100"}, {id, std::nullopt}};

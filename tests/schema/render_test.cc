@@ -18,11 +18,21 @@ constexpr int kOld = 150000;        // Before RETURNING OLD.
 constexpr int kReturning = 180000;  // With it.
 
 Column IntegerColumn(const std::string& name, const std::string& type = "bigint") {
-  return {name, type, true, false, true, "pg_catalog.hashint8", true};
+  Column column;
+  column.name = name;
+  column.type = type;
+  column.not_null = true;
+  column.has_hash = true;
+  column.hash_function = "pg_catalog.hashint8";
+  column.is_integer = true;
+  return column;
 }
 
 Column ColumnOf(const std::string& name, const std::string& type) {
-  Column column{name, type, false, false, true, "", false};
+  Column column;
+  column.name = name;
+  column.type = type;
+  column.has_hash = true;
   column.is_array = type.ends_with("[]");
   return column;
 }

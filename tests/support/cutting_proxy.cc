@@ -144,6 +144,7 @@ class CuttingProxy::Loop {
   int until_cut_ = 0;
   int cuts_ = 0;
   int commits_forwarded_ = 0;
+  int server_port_;
 
  private:
   void Run();
@@ -162,7 +163,6 @@ class CuttingProxy::Loop {
     return delay_ == milliseconds(0) ? Clock::time_point{} : Clock::now() + delay_;
   }
 
-  int server_port_;
   int port_ = 0;
   Socket wake_;
   Socket listener_;
@@ -390,6 +390,10 @@ int CuttingProxy::ResetAll() {
   std::unique_lock lock(loop_->mutex_);
   loop_->changed_.wait(lock, [this] { return !loop_->resets_all_; });
   return loop_->resets_;
+}
+
+void CuttingProxy::LeadTo(int server_port) {
+  loop_->Change([&] { loop_->server_port_ = server_port; });
 }
 
 void CuttingProxy::RefuseNew() {

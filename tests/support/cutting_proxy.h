@@ -49,6 +49,10 @@ class CuttingProxy {
   // Resets all connections now. Returns how many.
   int ResetAll();
 
+  // Connects clients that come from now on to the server at this port of 127.0.0.1, as an address
+  // does that follows a failover.
+  void LeadTo(int server_port);
+
   // Resets new connections as soon as they come, until PassThrough().
   void RefuseNew();
 

@@ -211,5 +211,17 @@ TEST_F(CuttingProxyTest, ResetsAllAndRefusesNew) {
   EXPECT_EQ(Sql(proxy_.url()).Value("SELECT 1"), "1");
 }
 
+TEST_F(CuttingProxyTest, LeadsNewConnectionsElsewhere) {
+  CuttingProxy elsewhere(ServerUrl());
+  Sql before(proxy_.url());
+  proxy_.LeadTo(elsewhere.port());
+  const Sql after(proxy_.url());
+  EXPECT_EQ(proxy_.connections(), 2);
+  EXPECT_EQ(elsewhere.connections(), 1);
+  EXPECT_EQ(before.Value("SELECT 1"), "1");
+  proxy_.LeadTo(1);  // Nobody listens there.
+  EXPECT_THROW(Sql(proxy_.url()), SqlError);
+}
+
 }  // namespace
 }  // namespace pawl::test

@@ -1,5 +1,5 @@
-WITH batch AS MATERIALIZED (SELECT nextval('pawl.batch_id') AS id),
-changed AS (
+WITH pawl_batch AS MATERIALIZED (SELECT nextval('pawl.batch_id') AS id),
+pawl_changed AS (
 UPDATE ONLY "public"."orders" AS "o" SET cents = round(o.total * 100), tags = '{}'
  WHERE "o"."id" > {17}::bigint AND "o"."id" <= {4711}::bigint
    AND (
@@ -7,10 +7,10 @@ o.cents IS NULL -- not yet
    )
  RETURNING "o"."id" AS k1, "o"."cents" AS w1, "o"."tags" AS w2
 ),
-summary AS (SELECT count(*) AS n, sum(hashtextextended(ROW(k1, w1, w2)::text, 0)::numeric)::text AS digest FROM changed)
+pawl_summary AS (SELECT count(*) AS n, sum(hashtextextended(ROW(k1, w1, w2)::text, 0)::numeric)::text AS digest FROM pawl_changed)
 INSERT INTO pawl.ledger (batch_id, run_id, step, round, span_id, seq, kind, range_lo, range_hi,
                          residue_lo, residue_hi, rows, digest, worker_id, reverts, duration_us)
-SELECT batch.id, {7}::bigint, {2}::integer, {1}::integer, {5}::bigint, {42}::bigint, 'change', {["17"]}::text, {["4711"]}::text, {0}::integer, {1}::integer, summary.n, summary.digest, {9}::bigint, {NULL}::bigint,
+SELECT pawl_batch.id, {7}::bigint, {2}::integer, {1}::integer, {5}::bigint, {42}::bigint, 'change', {["17"]}::text, {["4711"]}::text, {0}::integer, {1}::integer, pawl_summary.n, pawl_summary.digest, {9}::bigint, {NULL}::bigint,
        (extract(epoch FROM clock_timestamp() - now()) * 1000000)::bigint
-  FROM batch, summary
+  FROM pawl_batch, pawl_summary
 RETURNING batch_id, rows, duration_us

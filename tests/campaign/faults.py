@@ -1,0 +1,431 @@
+"""The faults, F1 to F15: each is a function that does it to a run that is at work, and ends it.
+
+A name in quotes is what --fault takes.
+
+`stage` is the run (stage.py). Where a fault leaves nobody at work, the run is started again by the
+operator, who is stage.restart().
+"""
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable
+
+import server as servers
+from changes import Change
+from pg import Connection, SqlError
+
+if TYPE_CHECKING:
+    from stage import Stage
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    number: str  # F1 to F15.
+    do: Callable[[Stage], None]
+    proxy: bool = False  # The run is reached through the proxy.
+    server: bool = False  # The server is another one, or elsewhere, afterwards: once per run.
+    sanitized: bool | None = None  # Only with the build with fault points, or only without.
+    forward_only: bool = False
+    ddl_only: bool = False  # Only with migrations that change the schema.
+    weight: float = 1.0
+    alone: bool = False
+    starts: bool = False  # As the first fault, it starts the run itself.
+    survivable: bool = True  # By the process that meets it: it may not give up.
+
+    def fits(self, change: Change, forward: bool, sanitized: bool) -> bool:
+        return ((forward or not self.forward_only)
+                and (self.sanitized is None or self.sanitized == sanitized)
+                and (not self.ddl_only or change.kind == "column"))
+
+    def excludes(self, other: Fault) -> bool:
+        return self.alone or other.alone or (self.server and other.server)
+
+
+class NotPossible(Exception):
+    """Not on this machine, or not as this user."""
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+def _fault(name: str, number: str, **more: object) -> Callable[[Callable[[Stage], None]], None]:
+    def register(function: Callable[[Stage], None]) -> None:
+        FAULTS[name] = Fault(name, number, function, **more)  # type: ignore[arg-type]
+    return register
+
+
+# ---- F1: the tool is killed; and paused, which must be as harmless ----
+
+@_fault("kill", "F1", weight=1.5, survivable=False)
+def _kill(stage: Stage) -> None:
+    for _ in range(stage.rng.choice((1, 1, 2, 3))):
+        stage.wait_for_batches(stage.rng.choice((0, 1, 3, 5)))
+        time.sleep(stage.rng.uniform(0, 0.15))
+        for child in stage.children:
+            child.signal(signal.SIGKILL)
+        stage.restart()
+
+
+def fault_points() -> list[str]:
+    """The names in db/fault.h."""
+    path = os.path.join(os.path.dirname(__file__), "..", "..", "db", "fault.h")
+    with open(path) as file:
+        text = file.read()
+    return re.findall(r'"(\w+)"', text[text.index("kFaultPoints"):text.index("};")])
+
+
+_ONLY_FORWARD = ("create_run", "undo_table", "before_spans", "after_spans", "step_done",
+                 "before_batch", "after_commit", "chunk", "verdict")
+
+
+def _passed(stage: Stage, point: str) -> bool:
+    """Whether this run passes the point at all, in this direction."""
+    absent = ["split"]  # The tables are too small for it.
+    absent += ["revert"] if stage.forward else _ONLY_FORWARD
+    if stage.change.kind != "column":
+        absent += ["_ddl"]
+    if not stage.change.sync:
+        absent += ["_sync_"]
+    if stage.change.undo != "image":
+        absent += ["undo_table"]
+    return not any(word in point for word in absent)
+
+
+def _at_point(stage: Stage, action: str) -> None:
+    point = stage.rng.choice([point for point in fault_points() if _passed(stage, point)])
+    often = any(word in point for word in ("batch", "commit", "chunk", "claim"))
+    nth = stage.rng.choice((1, 2, 3, 10, 25)) if often else stage.rng.choice((1, 1, 1, 2))
+    stage.stop_children()  # If it is the first fault, nobody is at work yet.
+    stage.note(f"{point}:{nth}:{action}")
+    stage.restart(fault=f"{point}:{nth}:{action}")
+    stage.wait_while_working(4)
+
+
+@_fault("kill at a point", "F1", sanitized=True, weight=8, starts=True, survivable=False)
+def _kill_at_point(stage: Stage) -> None:
+    _at_point(stage, "kill")
+    stage.restart_if_idle()
+
+
+@_fault("break at a point", "F3", sanitized=True, weight=6, starts=True)
+def _throw_at_point(stage: Stage) -> None:
+    _at_point(stage, "throw")
+    stage.restart_if_idle()
+
+
+@_fault("pause", "F1", survivable=False)
+def _pause(stage: Stage) -> None:
+    stage.wait_for_batches(stage.rng.choice((0, 2)))
+    if stage.rng.random() < 0.5:
+        for child in stage.children:
+            child.signal(signal.SIGINT)
+        stage.wait_while_working(5)
+    else:
+        stage.command("pause")
+        time.sleep(stage.rng.uniform(0, 0.3))
+    stage.restart()
+
+
+# ---- F2: backends and the server die ----
+
+@_fault("terminate", "F2")
+def _terminate(stage: Stage) -> None:
+    with stage.admin() as admin:
+        for _ in range(stage.rng.randint(3, 12)):
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE "
+                "datname = current_database() AND application_name LIKE 'pawl/%' "
+                "ORDER BY random() LIMIT 1) AS s")
+            time.sleep(stage.rng.uniform(0.01, 0.15))
+
+
+@_fault("cancel", "F2", weight=0.5)
+def _cancel(stage: Stage) -> None:
+    with stage.admin() as admin:
+        for _ in range(stage.rng.randint(3, 12)):
+            admin.execute(
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = "
+                "current_database() AND application_name = 'pawl/worker'")
+            time.sleep(stage.rng.uniform(0.01, 0.1))
+
+
+@_fault("crash", "F2", weight=1.5)
+def _crash(stage: Stage) -> None:
+    for _ in range(stage.rng.choice((1, 1, 2))):
+        stage.wait_for_batches(stage.rng.choice((0, 2, 4)))
+        if stage.rng.random() < 0.6:
+            stage.server.kill9()
+        else:
+            stage.server.stop("immediate")
+        time.sleep(stage.rng.choice((0, 0, 0.3)))
+        stage.server.start()
+
+
+@_fault("failover", "F2", proxy=True, server=True, forward_only=True)
+def _failover(stage: Stage) -> None:
+    """Only the application's commits wait for the standby; the run's last batches may be lost."""
+    stage.wait_for_batches(stage.rng.choice((0, 3)))
+    stage.fail_over()
+
+
+# ---- F3, F4: the network ----
+
+@_fault("reset", "F3", proxy=True)
+def _reset(stage: Stage) -> None:
+    for _ in range(stage.rng.randint(1, 5)):
+        time.sleep(stage.rng.uniform(0, 0.2))
+        stage.proxy.tell("reset")
+
+
+@_fault("refuse", "F3", proxy=True, weight=0.7)
+def _refuse(stage: Stage) -> None:
+    stage.proxy.tell("refuse")
+    stage.proxy.tell("reset")
+    time.sleep(stage.rng.uniform(0.1, 1.0))
+    stage.proxy.tell("pass")
+
+
+@_fault("delay", "F3", proxy=True, weight=0.7)
+def _delay(stage: Stage) -> None:
+    stage.proxy.tell(f"delay {stage.rng.choice((5, 20, 60))}")
+    time.sleep(stage.rng.uniform(0.2, 0.6))
+    stage.proxy.tell("pass")
+
+
+@_fault("black hole", "F3", proxy=True)
+def _black_hole(stage: Stage) -> None:
+    stage.proxy.tell("black_hole " + stage.rng.choice(("to_server", "to_client")))
+    time.sleep(stage.rng.uniform(0.2, 1.2))
+    if stage.rng.random() < 0.6:
+        stage.proxy.tell("reset")
+    stage.proxy.tell("pass")
+
+
+@_fault("span held", "F3", proxy=True, weight=0.7)
+def _span_held(stage: Stage) -> None:
+    """Connections break for the run and not for the server, where a transaction stands for a while
+    and holds the spans."""
+    stage.wait_for_batches(1)
+    with stage.admin() as dead:
+        if not dead.value("SELECT to_regclass('pawl.span')"):
+            return
+        dead.execute("BEGIN; SELECT FROM pawl.span FOR UPDATE")
+        stage.proxy.tell("reset")
+        time.sleep(stage.rng.uniform(1.0, 4.0))
+
+
+def _cut(stage: Stage, moment: str) -> None:
+    cuts = stage.proxy.tell("cuts")
+    for _ in range(stage.rng.randint(1, 5)):
+        stage.proxy.tell(f"cut {moment} {stage.rng.randint(1, 3)}")
+        if not stage.proxy.wait_for_cuts(cuts + 1, 1.5):
+            break
+        cuts += 1
+    stage.proxy.tell("pass")
+
+
+@_fault("cut after COMMIT", "F4", proxy=True, weight=1.5)
+def _cut_after(stage: Stage) -> None:
+    _cut(stage, "after")
+
+
+@_fault("cut before COMMIT", "F4", proxy=True)
+def _cut_before(stage: Stage) -> None:
+    _cut(stage, "before")
+
+
+# ---- F5: rivals for the same rows. F6, random writers, is always there ----
+
+@_fault("deadlocks", "F5")
+def _deadlocks(stage: Stage) -> None:
+    """Sessions that lock a few rows in descending order, hold them, and roll back or read on."""
+    stop = threading.Event()
+
+    def rival(isolation: str) -> None:
+        while not stop.is_set():
+            try:
+                with stage.admin() as session:
+                    while not stop.is_set():
+                        session.execute(f"BEGIN ISOLATION LEVEL {isolation}")
+                        try:
+                            for part in (3, 2, 1):
+                                session.execute(
+                                    f"SELECT FROM t WHERE n % 11 = {part} ORDER BY n DESC LIMIT 40 "
+                                    "FOR UPDATE")
+                        except SqlError as error:
+                            if error.broken:
+                                raise
+                        session.execute("ROLLBACK")
+                        stop.wait(0.01)
+            except SqlError:
+                stop.wait(0.05)
+
+    threads = [threading.Thread(target=rival, args=(level,))
+               for level in ("READ COMMITTED", "REPEATABLE READ")]
+    for thread in threads:
+        thread.start()
+    time.sleep(stage.rng.uniform(0.5, 1.2))
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+# ---- F7: the disk under the table is full ----
+
+@_fault("full disk", "F7", weight=0.5, alone=True, forward_only=True, survivable=False)
+def _full_disk(stage: Stage) -> None:
+    stage.wait_for_batches(1)
+    if not stage.disk.fill(stage.rng.choice((0, 65_536, 262_144))):
+        raise NotPossible
+    time.sleep(stage.rng.uniform(0.3, 1.0))
+    stage.disk.empty()
+
+
+# ---- F8: the clock of the tool jumps ----
+
+@_fault("clock", "F8", sanitized=False, weight=0.5)
+def _clock(stage: Stage) -> None:
+    stage.stop_children()
+    jump = stage.rng.choice(("+1h", "-1h", "+10d"))
+    os.environ["DONT_FAKE_MONOTONIC"] = "1"
+    stage.restart(before=("faketime", "-f", jump))
+    stage.restart()
+    stage.wait_while_working(1)
+
+
+# ---- F9: a process stands still past its lease ----
+
+@_fault("freeze", "F9")
+def _freeze(stage: Stage) -> None:
+    stage.wait_for_batches(stage.rng.choice((1, 3)))
+    frozen = [child for child in stage.children if not child.ended]
+    for child in frozen:
+        child.signal(signal.SIGSTOP)
+    try:
+        before = stage.batches()
+        stage.restart()
+        with stage.admin() as admin:  # The lease of the frozen one has run out, at once.
+            if admin.value("SELECT to_regclass('pawl.span')"):
+                admin.execute("UPDATE pawl.span SET lease_until = clock_timestamp() - "
+                              "interval '1 s' WHERE NOT done AND lease_until IS NOT NULL")
+        stage.wait_until(lambda: stage.batches() > before + 2, 2)
+    finally:
+        for child in frozen:
+            child.signal(signal.SIGCONT)
+
+
+# ---- F11: the schema changes underneath ----
+
+@_fault("rename", "F11", weight=0.7, survivable=False)
+def _rename(stage: Stage) -> None:
+    with stage.admin() as admin:
+        admin.execute("SET lock_timeout = '5s'")
+        admin.execute("ALTER TABLE t RENAME TO t_elsewhere")
+        time.sleep(stage.rng.uniform(0.1, 0.8))
+        while True:
+            try:
+                admin.execute("ALTER TABLE t_elsewhere RENAME TO t")
+                break
+            except SqlError as error:
+                if error.sqlstate != "55P03":
+                    raise
+    stage.restart_if_idle()
+
+
+@_fault("another column", "F11", weight=0.7)
+def _another_column(stage: Stage) -> None:
+    with stage.admin() as admin:
+        admin.execute("SET lock_timeout = '5s'")
+        admin.execute(f"ALTER TABLE t ADD COLUMN later_{stage.rng.randint(1, 10**9)} integer")
+
+
+# ---- F12, F13, F14: waiting ----
+
+@_fault("commits hang", "F12")
+def _commits_hang(stage: Stage) -> None:
+    """Every commit is written and not yet visible, as with a slow synchronous standby."""
+    with stage.admin() as admin:
+        before = admin.value("SHOW synchronous_standby_names")
+        admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'nosuch'")
+        admin.execute("SELECT pg_reload_conf()")
+        time.sleep(stage.rng.uniform(0.5, 1.5))
+        admin.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{before}'")
+        admin.execute("SELECT pg_reload_conf()")
+
+
+@_fault("old reader", "F13")
+def _old_reader(stage: Stage) -> None:
+    """Holds a snapshot and a lock on the table; where there is DDL to come, for a moment only."""
+    session = stage.admin()
+    session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    session.query("SELECT count(*) FROM t")
+    if stage.change.kind == "column":
+        time.sleep(stage.rng.uniform(0.3, 1.2))
+        session.close()
+    else:
+        stage.hold(session)
+
+
+_STALL_MAX_SECONDS = 3.0  # DDL asks for its lock for 50 ms at a time; the rest is this machine.
+
+
+@_fault("lock queue", "F14", ddl_only=True, starts=True)
+def _lock_queue(stage: Stage) -> None:
+    """While a long SELECT keeps DDL waiting, readers behind it must not be kept for long."""
+    stage.stop_children()
+    longest = 0.0
+    with stage.admin() as holder, stage.admin() as reader:
+        holder.execute("BEGIN")
+        holder.query("SELECT count(*) FROM t")
+        stage.restart()
+        until = time.monotonic() + stage.rng.uniform(0.5, 1.5)
+        while time.monotonic() < until:
+            began = time.monotonic()
+            reader.query("SELECT FROM t LIMIT 1")
+            longest = max(longest, time.monotonic() - began)
+            time.sleep(0.005)
+    if longest > _STALL_MAX_SECONDS:
+        stage.liveness(f"a reader waited {longest:.1f} s behind DDL that waited for a lock")
+
+
+# ---- F15: another server answers ----
+
+@_fault("wrong server", "F15", proxy=True, server=True, forward_only=True, weight=0.7,
+        survivable=False)
+def _wrong_server(stage: Stage) -> None:
+    """A restored copy answers at the address; nothing may be written to it."""
+    stage.wait_for_batches(2)
+    wrong = stage.lane.wrong_server()
+    dump = os.path.join(stage.directory, "copy.sql")
+    servers.own(stage.directory)
+    servers.run_as_account(f"{servers.BIN}/pg_dump", "-f", dump, stage.server.url(stage.database))
+    with Connection(wrong.url()) as admin:
+        admin.execute(f"CREATE DATABASE {stage.database}")
+    url = wrong.url(stage.database)
+    subprocess.run([f"{servers.BIN}/psql", "-qX", "-f", dump, url], capture_output=True,
+                   check=False)
+    look = ("SELECT (SELECT md5(string_agg(t::text, ',' ORDER BY n)) FROM t) || "
+            "(SELECT count(*) || ' ' || coalesce(max(batch_id), 0) FROM pawl.ledger)")
+    with Connection(url) as copy:
+        before = copy.value(look)
+    stage.proxy.tell(f"lead {wrong.port}")
+    stage.proxy.tell("reset")
+    time.sleep(stage.rng.uniform(0.5, 1.5))
+    for child in stage.children:
+        if child.ended and child.wait(1) == 0 and stage.state() != "completed":
+            stage.wrong("a process that was led to another server says that all is done")
+    stage.proxy.tell(f"lead {stage.server.port}")
+    stage.proxy.tell("reset")
+    with Connection(url) as copy:
+        if copy.value(look) != before:
+            stage.wrong("something was written to another server than the run's own")
+    with Connection(wrong.url()) as admin:
+        admin.execute(f"DROP DATABASE {stage.database} WITH (FORCE)")
+    stage.restart_if_idle()

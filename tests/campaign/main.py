@@ -1,0 +1,165 @@
+"""Random migrations under random faults, judged by what is not the engine. See README.md."""
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+
+from faults import FAULTS
+from lane import Lane
+from poison import SABOTAGES
+from run import play
+from scenario import draw
+from server import Server, own
+from stage import Outcome, Programs
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/campaign", description=__doc__)
+    parser.add_argument("--seeds", type=int, help="so many runs")
+    parser.add_argument("--minutes", type=float, help="so long (default: 5, or as --seeds says)")
+    parser.add_argument("--seed", type=int, action="append", help="this run again; several times")
+    parser.add_argument("--master", type=int, help="where the seeds come from; printed by each")
+    parser.add_argument("--lanes", type=int, default=2, help="runs at a time, on a server each")
+    parser.add_argument("--keep", action="store_true", help="keep the servers' directory")
+    parser.add_argument("--fault", choices=sorted(FAULTS), help="each run with this one first")
+    parser.add_argument("--change", help="each run with this migration")
+    parser.add_argument("--sabotage", choices=sorted(SABOTAGES),
+                        help="damage each run behind its back: every one must be found wrong")
+    parser.add_argument("--describe", action="store_true", help="say what seeds mean; run nothing")
+    parser.add_argument("--release", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--sanitized", help=argparse.SUPPRESS)
+    parser.add_argument("--proxy", required=True, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+class Campaign:
+    def __init__(self, arguments: argparse.Namespace):
+        self._arguments = arguments
+        self._programs = Programs(arguments.release, arguments.sanitized, arguments.proxy)
+        self._master = arguments.master
+        if self._master is None:
+            self._master = random.SystemRandom().randrange(1, 10**6)
+        self._seeds = iter(arguments.seed or self._endless())
+        minutes = arguments.minutes or (None if arguments.seeds or arguments.seed else 5)
+        self._until = time.monotonic() + minutes * 60 if minutes else None
+        self._left = arguments.seeds if not arguments.seed else len(arguments.seed)
+        self._lock = threading.Lock()
+        self._outcomes: list[Outcome] = []
+        self._directory = tempfile.mkdtemp(prefix="pawl-campaign-")
+        os.chmod(self._directory, 0o755)
+
+    def _endless(self):
+        rng = random.Random(self._master)
+        while True:
+            yield rng.randrange(1, 10**9)
+
+    def _draw(self, seed: int):
+        share = 0.3 if self._programs.sanitized else 0.0
+        return draw(seed, only=self._arguments.fault, change=self._arguments.change,
+                    sanitized_share=share)
+
+    def _next(self) -> int | None:
+        with self._lock:
+            if self._until and time.monotonic() > self._until:
+                return None
+            if self._left is not None:
+                if self._left == 0:
+                    return None
+                self._left -= 1
+            return next(self._seeds, None)
+
+    def run(self) -> int:
+        print(f"master seed {self._master}; directory {self._directory}", flush=True)
+        if self._arguments.describe:
+            while (seed := self._next()) is not None:
+                print(f"{seed:>9}  {self._draw(seed).describe()}")
+            return 0
+        template = Server.create(os.path.join(self._directory, "template"))
+        began = time.monotonic()
+        lanes = [threading.Thread(target=self._work, args=(i, template.data))
+                 for i in range(self._arguments.lanes)]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+        return self._report(time.monotonic() - began)
+
+    def _work(self, index: int, template: str) -> None:
+        directory = os.path.join(self._directory, f"lane{index}")
+        os.makedirs(directory)
+        own(directory)
+        lane = Lane(directory, template)
+        try:
+            while (seed := self._next()) is not None:
+                outcome = play(self._draw(seed), lane, self._programs,
+                               os.path.join(self._directory, f"seed-{seed}"),
+                               self._arguments.sabotage)
+                self._tell(outcome)
+                if outcome.failed or any(fault.server for fault in outcome.scenario.faults):
+                    lane.replace_server()  # Whatever it has been left with.
+        finally:
+            if not self._arguments.keep:
+                lane.remove()
+
+    def _tell(self, outcome: Outcome) -> None:
+        with self._lock:
+            self._outcomes.append(outcome)
+            verdict = "FAILED" if outcome.failed else "ok"
+            print(f"{outcome.scenario.seed:>9}  {outcome.seconds:5.1f} s  {verdict:6}  "
+                  f"{outcome.scenario.describe()}", flush=True)
+            if outcome.failed:
+                for name in ("lost", "doubled", "wrong", "liveness"):
+                    for text in getattr(outcome, name)[:3]:
+                        print(f"{'':19}{name}: {text[:500]}", flush=True)
+                print(f"{'':19}kept in {outcome.directory}", flush=True)
+
+    def _report(self, seconds: float) -> int:
+        outcomes = self._outcomes
+        kinds: Counter[str] = Counter()
+        for outcome in outcomes:
+            kinds.update(outcome.injected)
+        numbers = {name: fault.number for name, fault in FAULTS.items()}
+        numbers |= {"writers": "F6", "poison": "F16"}
+        print(f"\n{'fault':<20} {'':4} times")
+        for name, count in sorted(kinds.items(), key=lambda item: (int(numbers[item[0]][1:]), item)):
+            print(f"{name:<20} {numbers[name]:4} {count:5}")
+        rows = [
+            ("runs", len(outcomes)),
+            ("of them sanitized", sum(o.scenario.sanitized for o in outcomes)),
+            ("seconds", round(seconds)),
+            ("faults injected", sum(count for name, count in kinds.items() if name != "writers")),
+            ("restarts by the operator", sum(o.restarts for o in outcomes)),
+            ("rows written", sum(o.rows_written for o in outcomes)),
+            ("rows lost", sum(len(o.lost) for o in outcomes)),
+            ("rows doubled", sum(len(o.doubled) for o in outcomes)),
+            ("otherwise wrong", sum(len(o.wrong) for o in outcomes)),
+            ("liveness failures", sum(len(o.liveness) for o in outcomes)),
+        ]
+        print()
+        for name, count in rows:
+            print(f"{name:<25} {count:>10,}")
+        failed = [outcome for outcome in outcomes if outcome.failed]
+        if (not failed or self._arguments.sabotage) and not self._arguments.keep:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._arguments.sabotage:
+            print(f"\n{self._arguments.sabotage}: found in {len(failed)} of {len(outcomes)} runs")
+            return 0 if outcomes and len(failed) == len(outcomes) else 1
+        for outcome in failed:
+            print(f"replay: scripts/campaign --seed {outcome.scenario.seed}"
+                  + (f" --fault '{self._arguments.fault}'" if self._arguments.fault else "")
+                  + (f" --change '{self._arguments.change}'" if self._arguments.change else "")
+                  + f"    kept: {outcome.directory}")
+        if not outcomes:
+            print("No run took place.")
+        return 1 if failed or not outcomes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(Campaign(_arguments()).run())
