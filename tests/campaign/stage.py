@@ -206,6 +206,14 @@ class Stage:
         with self.admin() as admin:
             return admin.value(f"SELECT reason FROM pawl.run WHERE run_id = {self._run}") or ""
 
+    def _had_joined(self, child: Pawl) -> bool:
+        """Whether it was at work. Before, a connection that breaks ends the command."""
+        try:
+            with self.admin() as admin:
+                return admin.number("SELECT count(*) FROM pawl.worker WHERE pid = $1", child.pid) > 0
+        except SqlError:
+            return False
+
     def _check_code(self, child: Pawl, code: int) -> None:
         if child.judged:
             return
@@ -215,7 +223,8 @@ class Stage:
         if code == -9 and not child.killed and not self.scenario.sanitized:
             self.wrong(f"pawl {' '.join(child.words)} was killed by somebody")
         met = self.scenario.forward if self.forward else self.scenario.back
-        if code in (1, 4) and not self.scenario.aborts and all(f.survivable for f in met):
+        if code in (1, 4) and not self.scenario.aborts and self._had_joined(child) and all(
+                fault.survivable for fault in met):
             self.liveness(f"pawl {' '.join(child.words)} gave up ({code}), though nothing stood in "
                           f"its way for good: {self._reason()}")
         if code == 3:
