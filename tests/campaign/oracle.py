@@ -23,7 +23,7 @@ class Event:
     n: int
     mark: int
     image: Image | None
-    synced: bool  # The sync trigger was in place.
+    synced: bool | None  # The sync trigger was in place; None: perhaps, one partition has it first.
 
 
 @dataclass
@@ -59,25 +59,30 @@ class Facts:
     committed: set[tuple[int, int]] = field(default_factory=set)  # Writer and op.
 
 
-def read_facts(connection: Connection, sync_window: tuple[str | None, str | None]) -> Facts:
+# When the first sync trigger was there, the last; when the first was gone, the last.
+SyncWindow = tuple[str | None, str | None, str | None, str | None]
+
+
+def read_facts(connection: Connection, sync_window: SyncWindow) -> Facts:
     def images(sql: str) -> dict[int, Image]:
         return {int(n or 0): image_from(image) or {} for n, image in connection.query(sql)}
 
     facts = Facts(images("SELECT n, image FROM app.before"), defaultdict(list), {},
                   images("SELECT n, to_jsonb(t) FROM t"),
                   images("SELECT n, to_jsonb(a) FROM archive AS a WHERE n > 0"))
-    on, off = sync_window
-    facts.has_trigger = on is not None
+    facts.has_trigger = sync_window[0] is not None
     for seq, writer, op, kind, n, image, synced in connection.query(
-            "SELECT seq, writer, op, kind, n, image, coalesce(at >= $1::timestamptz "
-            "AND ($2::timestamptz IS NULL OR at < $2::timestamptz), false) "
-            "FROM app.history ORDER BY seq", on, off):
+            "SELECT seq, writer, op, kind, n, image, CASE WHEN $1::timestamptz IS NULL OR at < $1 "
+            "OR at >= $4::timestamptz THEN false WHEN at >= $2::timestamptz AND "
+            "($3::timestamptz IS NULL OR at < $3) THEN true END "
+            "FROM app.history ORDER BY seq", *sync_window):
         if kind in MARKS:
             facts.marks[kind] = int(seq)
             continue
         facts.committed.add((int(writer), int(op)))
         facts.events[int(n)].append(Event(int(seq), kind, int(n), mark_of(int(writer), int(op)),
-                                          image_from(image), synced == "t"))
+                                          image_from(image),
+                                          None if synced is None else synced == "t"))
     facts.archive_kept = 50 == connection.number(
         "SELECT count(*) FROM archive WHERE n < 0 AND doubled = -n AND note = 'was here'")
     facts.column_dropped = not connection.query(
@@ -197,9 +202,11 @@ class Judge:
             after = inserted(self._key, event.n, event.mark)
         else:
             after = {**row, **UPDATES[event.kind][1](row, event.mark)}
-        if event.synced and event.kind in ("insert", "price"):
-            after["total"] = after["price"] * after["qty"]
-        if not _same(after, event.image, self._is_dropping(window)):
+        possible = [after]
+        if event.synced is not False and event.kind in ("insert", "price"):
+            synced = {**after, "total": after["price"] * after["qty"]}
+            possible = [synced] if event.synced else [after, synced]
+        if not any(_same(row, event.image, self._is_dropping(window)) for row in possible):
             return []
         return [replace(state, row=event.image, touched=state.record is not None)]
 

@@ -296,10 +296,12 @@ class Run(Stage):
             return
         with self.admin() as admin:
             row = admin.query(
-                "SELECT max(finished_at) FILTER (WHERE kind = 'sync on' AND state = 'done'), "
-                "min(finished_at) FILTER (WHERE kind = 'sync off' AND state = 'done') "
+                "SELECT min(finished_at) FILTER (WHERE kind = 'sync on' AND state = 'done'), "
+                "max(finished_at) FILTER (WHERE kind = 'sync on' AND state = 'done'), "
+                "min(finished_at) FILTER (WHERE kind = 'sync off' AND state = 'done'), "
+                "max(finished_at) FILTER (WHERE kind = 'sync off' AND state = 'done') "
                 f"FROM pawl.step WHERE run_id = {self._run}")[0]
-            self._sync_window = (row[0], row[1])
+            self._sync_window = (row[0], row[1], row[2], row[3])
 
     def _stop_writers(self) -> None:
         if not self._writers.stop():

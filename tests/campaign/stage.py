@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from lane import Lane, SmallDisk
+from oracle import SyncWindow
 from pawl import SANITIZER_EXIT, Pawl, ask
 from pg import Connection, SqlError
 from proxy import Proxy
@@ -72,7 +73,7 @@ class Stage:
         self._standby: Server | None = None
         self._run = 0
         self._patience = LIVENESS_SECONDS * (SANITIZED_FACTOR if scenario.sanitized else 1)
-        self._sync_window: tuple[str | None, str | None] = (None, None)
+        self._sync_window: SyncWindow = (None, None, None, None)
         self._file = os.path.join(directory, "change.sql")
 
     # ---- For faults ----
@@ -206,16 +207,26 @@ class Stage:
         with self.admin() as admin:
             return admin.value(f"SELECT reason FROM pawl.run WHERE run_id = {self._run}") or ""
 
+    def _had_joined(self, child: Pawl) -> bool:
+        """Whether it was at work. Before, a connection that breaks ends the command."""
+        try:
+            with self.admin() as admin:
+                return admin.number("SELECT count(*) FROM pawl.worker WHERE pid = $1", child.pid) > 0
+        except SqlError:
+            return False
+
     def _check_code(self, child: Pawl, code: int) -> None:
         if child.judged:
             return
         child.judged = True
-        if code == SANITIZER_EXIT or (code < 0 and code != -9):
+        unharmed = {-9, -2} if child.interrupted else {-9}  # Before it listens, SIGINT ends it.
+        if code == SANITIZER_EXIT or (code < 0 and code not in unharmed):
             self.wrong(f"pawl {' '.join(child.words)} crashed ({code}); see output")
         if code == -9 and not child.killed and not self.scenario.sanitized:
             self.wrong(f"pawl {' '.join(child.words)} was killed by somebody")
         met = self.scenario.forward if self.forward else self.scenario.back
-        if code in (1, 4) and not self.scenario.aborts and all(f.survivable for f in met):
+        if code in (1, 4) and not self.scenario.aborts and self._had_joined(child) and all(
+                fault.survivable for fault in met):
             self.liveness(f"pawl {' '.join(child.words)} gave up ({code}), though nothing stood in "
                           f"its way for good: {self._reason()}")
         if code == 3:
