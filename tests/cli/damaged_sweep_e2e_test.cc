@@ -133,9 +133,9 @@ class DamagedSweepE2eTest : public testing::Test {
       }
       return;
     }
-    EXPECT_TRUE(finished.exit_code == 1 || finished.exit_code == 2)
-        << finished.exit_code << ": " << finished.both();
-    EXPECT_NE(finished.both().find('.'), std::string::npos) << finished.both();
+    // 3: the verification has found it, 5: conflicts of a revert.
+    EXPECT_LE(finished.exit_code, 5) << finished.both();
+    EXPECT_GT(finished.err.size(), 10u) << finished.both();
   }
 
   TestDatabase database_;
@@ -166,7 +166,7 @@ TEST_F(DamagedSweepE2eTest, NoDamageCrashesOrChangesARowTwice) {
     for (const std::vector<std::string>& words :
          {std::vector<std::string>{"status"}, {"verify", half_.run()}, {"revert", half_.run()}}) {
       const Finished finished = RunPawl(words, database_.url());
-      EXPECT_LE(finished.exit_code, 2) << words[0] << ": " << finished.both();
+      EXPECT_LE(finished.exit_code, 5) << words[0] << ": " << finished.both();
       ExpectEachRowOnceOrNotAtAll();
     }
     PutBack();
