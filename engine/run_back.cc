@@ -60,6 +60,7 @@ RunProcess::Verdict RunProcess::RevertStep(const schema::Step& step,
 // the application's. Lists it as a conflict.
 bool RunProcess::HoldsForeignRows(const schema::Step& step) {
   const std::string table = db::QuoteName(step.table.schema, step.table.name);
+  std::string from = table;
   std::string condition;
   if (!step.created_column.empty()) {
     const auto value = session_->Query(
@@ -71,6 +72,19 @@ bool RunProcess::HoldsForeignRows(const schema::Step& step) {
     condition = value.rows.empty() ? column + " IS NOT NULL"
                                    : fmt::format("{}::text IS DISTINCT FROM ({})::text", column,
                                                  db::ToText(value.rows[0][0]));
+    // What the statement makes of a row is nobody's own: the sync trigger wrote it.
+    for (const schema::Step& other : plan_.steps) {
+      if (!other.backfill || !other.backfill->keep_in_sync || !other.backfill->re_evaluable ||
+          !(other.table == step.table)) {
+        continue;
+      }
+      for (const schema::ChangedColumn& changed : other.backfill->changed) {
+        if (changed.column.name != step.created_column) continue;
+        from = fmt::format("{} AS {}", table, db::QuoteName(other.backfill->alias));
+        condition += fmt::format(" AND {}::text IS DISTINCT FROM (\n{}\n)::{}::text", column,
+                                 *changed.expression, changed.column.type);
+      }
+    }
   } else if (step.inverse.starts_with("DROP TABLE")) {
     condition = "true";
   } else {
@@ -82,7 +96,7 @@ bool RunProcess::HoldsForeignRows(const schema::Step& step) {
       {table, step.created_column});
   if (!db::ToBool(there.rows[0][0])) return false;  // Gone already.
   const auto held = session_->Query(fmt::format(
-      "SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT 1000) AS held", table, condition));
+      "SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT 1000) AS held", from, condition));
   const std::int64_t rows = db::ToInt(held.rows[0][0]);
   if (rows == 0) return false;
   session_->Query(
