@@ -84,6 +84,14 @@ OrderChoice ChooseStrides(const OrderFacts& facts, std::int64_t stride_wanted) {
                               "(correlation {:.2f}).",
                               pages, facts.correlation));
   }
+  if (facts.is_cached) {
+    return Chosen(
+        Order::kKey, facts, 0,
+        fmt::format("Key order: the key is scattered over the pages (correlation {:.2f}), "
+                    "so that neighbours by key leave each page the time to reuse its "
+                    "room, and the table fits into shared_buffers.",
+                    facts.correlation));
+  }
   const std::string obstacle = BlockObstacle(facts);
   if (obstacle.empty()) {
     return Chosen(Order::kBlockStrides, facts, stride_wanted,
