@@ -2,8 +2,10 @@
 // passes, which shows as HOT updates; an old snapshot, a slot or an index that nobody saw stops
 // that, and strides are then slower than plain order (0.79 measured).
 //
-//   striding ──later passes' share < 30 %──> plain for 4 windows' worth of rows ──> striding (a probe)
-//                                            8, 16, 32 after further failures
+//   striding ──three windows < 30 % in a row──> plain for 4 windows' worth of rows ──> striding (a probe)
+//                                               8, 16, 32 after further failures
+//
+// A window whose share is low is finished in plain order at once.
 //
 // Thread safety: none. Owned by one worker.
 #pragma once
@@ -38,6 +40,7 @@ class StrideWatch {
   std::int64_t passes_;
   std::int64_t plain_rows_left_ = 0;
   std::int64_t windows_off_ = 2;
+  int failures_ = 0;  // Windows in a row that were given up.
   std::int64_t updated_ = 0;
   std::int64_t hot_ = 0;
   double share_ = -1;

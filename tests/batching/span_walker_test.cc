@@ -180,6 +180,10 @@ TEST(SpanWalkerTest, WhatOneSpanHasLearntHoldsForTheNext) {
   VectorKeys keys(Numbers(8'000), 4);
   const schema::Backfill backfill = Strided(4);
   const auto watch = std::make_shared<StrideWatch>(4);
+  for (int i = 0; i < 2; ++i) {  // Of three windows in a row.
+    watch->BeginWindow();
+    ASSERT_TRUE(watch->GiveUp(3, 1'000, 0, 4'000));
+  }
   SpanWalker first(keys, backfill, At(4'000), {}, 4'000, Passes::kUpward, watch);
   EXPECT_EQ(Sorted(WalkAll(first, keys, 400, false, /*hot=*/false).visited), Numbers(4'000));
   ASSERT_FALSE(watch->striding());

@@ -54,8 +54,26 @@ TEST(StrideWatchTest, ThirtyPercentIsEnough) {
   EXPECT_TRUE(watch.GiveUp(3, 10, 0, kWindow));
 }
 
+TEST(StrideWatchTest, TwoUnluckyWindowsAreNoReasonToPause) {
+  StrideWatch watch(kPasses);
+  for (int i = 0; i < 2; ++i) {
+    watch.BeginWindow();
+    ASSERT_TRUE(watch.GiveUp(3, 1'000, 0, kWindow));
+    EXPECT_TRUE(watch.striding());
+  }
+  watch.BeginWindow();
+  ASSERT_FALSE(watch.GiveUp(3, 1'000, 900, kWindow));
+  watch.BeginWindow();
+  ASSERT_TRUE(watch.GiveUp(3, 1'000, 0, kWindow));
+  EXPECT_TRUE(watch.striding());
+}
+
 TEST(StrideWatchTest, PausesTwiceAsLongAfterEachFailureUpToThirtyTwoWindows) {
   StrideWatch watch(kPasses);
+  for (int i = 0; i < 2; ++i) {
+    watch.BeginWindow();
+    ASSERT_TRUE(watch.GiveUp(3, 1'000, 0, kWindow));
+  }
   for (const std::int64_t windows : {4, 8, 16, 32, 32}) {
     watch.BeginWindow();
     ASSERT_TRUE(watch.GiveUp(3, 1'000, 0, kWindow));
@@ -68,13 +86,17 @@ TEST(StrideWatchTest, PausesTwiceAsLongAfterEachFailureUpToThirtyTwoWindows) {
 
 TEST(StrideWatchTest, ASuccessMakesTheNextPauseShortAgain) {
   StrideWatch watch(kPasses);
-  watch.BeginWindow();
-  ASSERT_TRUE(watch.GiveUp(3, 1'000, 0, kWindow));
+  const auto fail_three_times = [&] {
+    for (int i = 0; i < 3; ++i) {
+      watch.BeginWindow();
+      ASSERT_TRUE(watch.GiveUp(3, 1'000, 0, kWindow));
+    }
+  };
+  fail_three_times();
   watch.VisitedPlain(4 * kWindow);
   watch.BeginWindow();
   ASSERT_FALSE(watch.GiveUp(3, 1'000, 900, kWindow));
-  watch.BeginWindow();
-  ASSERT_TRUE(watch.GiveUp(3, 1'000, 0, kWindow));
+  fail_three_times();
   watch.VisitedPlain(4 * kWindow);
   EXPECT_TRUE(watch.striding());
 }
