@@ -33,6 +33,19 @@ int LastRound(db::Session& session, std::int64_t run, int step, bool back) {
   return static_cast<int>(db::ToInt(session.Query(sql, {Text(run), Text(step)}).rows.at(0)[0]));
 }
 
+std::vector<int> RoundsToTakeBack(db::Session& session, std::int64_t run, int step) {
+  std::vector<int> rounds;
+  for (const db::Row& row :
+       session
+           .Query("SELECT DISTINCT round FROM pawl.ledger WHERE run_id = $1::bigint AND step = "
+                  "$2::integer AND kind = 'change' AND round > 0 AND rows > 0 ORDER BY 1 DESC",
+                  {Text(run), Text(step)})
+           .rows) {
+    rounds.push_back(static_cast<int>(db::ToInt(row[0])));
+  }
+  return rounds;
+}
+
 std::optional<Round> RoundAtWork(db::Session& session, std::int64_t run, bool back) {
   const db::Result found = session.Query(
       "SELECT step, round FROM pawl.span WHERE run_id = $1::bigint AND NOT done AND (round < 0) = "

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoints/span_store.h"
 #include "db/session.h"
@@ -19,6 +20,9 @@ void SetStepState(db::Session& session, std::int64_t run, int step, const std::s
 
 // The last round that was begun, 0 where none was; of a revert (`back`) as a negative number.
 int LastRound(db::Session& session, std::int64_t run, int step, bool back);
+
+// The rounds in which rows were changed, by the ledger, the last one first.
+std::vector<int> RoundsToTakeBack(db::Session& session, std::int64_t run, int step);
 
 // The round that workers may join: it has spans that are not done. Reverts have negative rounds.
 std::optional<Round> RoundAtWork(db::Session& session, std::int64_t run, bool back);

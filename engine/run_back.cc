@@ -129,8 +129,7 @@ RunProcess::Verdict RunProcess::RevertByLedger(const schema::Step& step,
     return WorkOn(step, at);
   }
   // Later rounds first: a sweep may have touched a row that round 1 had touched before.
-  const int last = checkpoints::LastRound(*session_, run_id_, step.number, false);
-  for (int round = last; round >= 1; --round) {
+  for (const int round : checkpoints::RoundsToTakeBack(*session_, run_id_, step.number)) {
     const checkpoints::Round at{run_id_, step.number, -round};
     PAWL_FAULT("before_revert_round");
     checkpoints::CreateSpans(*session_, at,
