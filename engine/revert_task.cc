@@ -11,6 +11,10 @@ namespace {
 // Ledger rows read ahead in one go.
 constexpr int kReadAhead = 200;
 
+// A revert's spans are not split on the way, so they are small enough from the start for workers to
+// end together: a span of the way forward is cut where a further 1/16 of all rows has come up.
+constexpr int kPieces = 16;
+
 struct LedgerBatch {
   std::int64_t batch = 0;
   std::int64_t seq = 0;
@@ -160,12 +164,17 @@ std::vector<checkpoints::SpanSeed> CutRevertSpans(db::Session& session,
     return spans;
   }
   parameters.push_back(std::to_string(forward_round.round));
+  parameters.push_back(std::to_string(kPieces));
   const std::string all = fmt::format(
-      "SELECT l.span_id, max(l.seq), sum(l.rows)::bigint {} AND l.round = $3::integer GROUP BY "
-      "l.span_id ORDER BY l.span_id DESC",
+      R"sql(SELECT span_id, max(seq), min(seq) - 1, sum(rows)::bigint
+  FROM (SELECT l.span_id, l.seq, l.rows,
+               sum(l.rows) OVER (PARTITION BY l.span_id ORDER BY l.seq DESC) * $4::integer
+                 / sum(l.rows) OVER () AS piece {} AND l.round = $3::integer) AS batches
+ GROUP BY span_id, floor(piece) ORDER BY span_id DESC, max(seq) DESC)sql",
       kRevertible);
   for (const db::Row& row : session.Query(all, parameters).rows) {
-    spans.push_back(Seed(db::ToText(row[0]), db::ToText(row[1]), "0", db::ToInt(row[2])));
+    spans.push_back(
+        Seed(db::ToText(row[0]), db::ToText(row[1]), db::ToText(row[2]), db::ToInt(row[3])));
   }
   return spans;
 }
