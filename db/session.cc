@@ -84,15 +84,15 @@ auto Translated(Work&& work) -> decltype(work()) {
     throw;
   } catch (const pqxx::in_doubt_error& error) {
     throw Error(Action::kReconnect, CleanMessage(error.what()));
+  } catch (const pqxx::transaction_rollback& error) {
+    // Before sql_error, which it is in libpqxx 7; in 6.4 it is none and carries no SQLSTATE.
+    const bool unknown = dynamic_cast<const pqxx::statement_completion_unknown*>(&error) != nullptr;
+    throw Error(unknown ? Action::kReconnect : Action::kRetryBatch, CleanMessage(error.what()),
+                unknown ? "40003" : "40001");
   } catch (const pqxx::sql_error& error) {
     const std::string state = StateOf(error);
     throw Error(state.empty() ? Action::kStop : ActionFor(state), CleanMessage(error.what()),
                 state);
-  } catch (const pqxx::transaction_rollback& error) {
-    // In 6.4 these are no sql_error and carry no SQLSTATE.
-    const bool unknown = dynamic_cast<const pqxx::statement_completion_unknown*>(&error) != nullptr;
-    throw Error(unknown ? Action::kReconnect : Action::kRetryBatch, CleanMessage(error.what()),
-                unknown ? "40003" : "40001");
   } catch (const pqxx::broken_connection& error) {
     throw Error(Action::kReconnect, CleanMessage(error.what()));
   } catch (const std::exception& error) {
