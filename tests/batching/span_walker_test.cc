@@ -377,7 +377,9 @@ TEST(SpanWalkerTest, EveryKeyExactlyOnceWhateverHappens) {
 }
 
 TEST(CursorTest, WhatIsNoCursorIsRefused) {
-  for (const char* text : {"", "{}", "17", R"({"at":5})", R"({"at":null,"window":[null]})"}) {
+  for (const char* text : {"", "{}", "17", R"({"at":5})", R"({"at":null,"window":[null]})",
+                           R"({"at":["1"],"window":[null,["9"]],"residues":[3,3]})",
+                           R"({"at":["1"],"window":[null,["9"]],"residues":[-1,3]})"}) {
     EXPECT_ANY_THROW(CursorFrom(text)) << text;
   }
 }
