@@ -198,8 +198,7 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
     checkpoints::EnsureControlSchema(session);
     checkpoints::RequireControlPrivileges(session, MakesUndoTables(plan));
     RefuseToRepeat(session, plan);
-    run =
-        checkpoints::CreateRun(session, plan, text, workers, settings.pace.value_or(plan.pace)).run;
+    run = checkpoints::CreateRun(session, plan, text, workers, settings.pace.value_or(plan.pace));
     if (run->migration_hash != migration.hash) RefuseOtherFile(*run, migration.hash);
   } else {
     PlanToCarryOn(where_, session, *run);
@@ -261,8 +260,7 @@ RunResult Engine::Revert(std::int64_t run, const RevertSettings& settings,
                     run, row.state));
   }
   RequireRevertible(*session, row, plan, settings);
-  checkpoints::RefuseRivals(*session, plan, run);
-  checkpoints::MoveRun(*session, run, "reverting", "revert asked for", "revert", ToText(settings));
+  checkpoints::BeginRevert(*session, plan, run, ToText(settings));
   session.reset();
   RunSettings run_settings;
   run_settings.workers = settings.workers;
