@@ -210,7 +210,13 @@ void RetireForwardSpans(db::Session& session, std::int64_t run) {
     try {
       if (session.Query(kRetire, {Text(run)}).affected == 0) return;
     } catch (const db::Error& error) {
-      if (error.action() != db::Action::kRetryBatch || --attempts_left == 0) throw;
+      if (error.action() != db::Action::kRetryBatch) throw;
+      if (--attempts_left > 0) continue;
+      throw db::Error(error.action(),
+                      fmt::format("A batch of run {} is still at work, or its session hangs ({}). "
+                                  "End that session, or wait for it, and say the same again.",
+                                  run, error.what()),
+                      error.sqlstate());
     }
   }
 }
