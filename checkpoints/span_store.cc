@@ -25,6 +25,10 @@ std::optional<SpanLease> FirstLease(const db::Result& result) {
 // batch may take (kBatchTimeoutSeconds).
 constexpr int kRetireAttempts = 4;
 
+constexpr const char* kCountUnfinished =
+    "SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round = "
+    "$3::integer AND NOT done";
+
 constexpr const char* kLeaseColumns = "span_id, lease_epoch, seq, end_key, cursor";
 
 }  // namespace
@@ -222,11 +226,11 @@ void RetireForwardSpans(db::Session& session, std::int64_t run) {
 }
 
 std::int64_t UnfinishedSpans(db::Session& session, const Round& round) {
-  return db::ToInt(session
-                       .Query("SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = "
-                              "$2::integer AND round = $3::integer AND NOT done",
-                              Of(round))
-                       .rows[0][0]);
+  return db::ToInt(session.Query(kCountUnfinished, Of(round)).rows.at(0)[0]);
+}
+
+std::int64_t UnfinishedSpans(db::Pipeline& pipeline, const Round& round) {
+  return db::ToInt(pipeline.Run({{kCountUnfinished, Of(round)}})[0].rows.at(0)[0]);
 }
 
 }  // namespace pawl::checkpoints

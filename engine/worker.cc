@@ -134,12 +134,7 @@ bool Worker::WorkOneSpan() {
   const bool was_split = order_.tasks->Split(*pipeline_);
   retries_ = 0;  // Who only helps commits no batch that would say so.
   if (was_split) return true;
-  const db::Result left = pipeline_->Run(
-      {{"SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round "
-        "= $3::integer AND NOT done",
-        {std::to_string(order_.round.run), std::to_string(order_.round.step),
-         std::to_string(order_.round.round)}}})[0];
-  if (db::ToInt(left.rows[0][0]) == 0) return false;
+  if (checkpoints::UnfinishedSpans(*pipeline_, order_.round) == 0) return false;
   // The others are at the last spans; one of them may still die and leave its span to us.
   std::this_thread::sleep_for(milliseconds(50));
   return true;
