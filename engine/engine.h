@@ -21,6 +21,7 @@
 
 #include "db/connection_string.h"
 #include "schema/plan.h"
+#include "schema/render.h"
 
 namespace pawl::engine {
 
@@ -107,7 +108,7 @@ struct RunStatus {
   std::vector<Worker> workers;
 };
 
-enum class OnConflict { kStop, kSkip, kForce };
+using schema::OnConflict;
 
 struct RevertSettings {
   std::vector<std::int64_t> batches;  // Empty: all.

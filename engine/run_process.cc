@@ -158,8 +158,7 @@ std::unique_ptr<TaskSource> RunProcess::TasksFor(const schema::Step& step,
                                                  const checkpoints::Round& round) const {
   const ChangeFacts facts{round, session_->server_version()};
   if (round.round > 0) return std::make_unique<ChangeSource>(*step.backfill, facts);
-  const auto policy =
-      static_cast<schema::OnConflict>(RevertSettingsFrom(run_.revert_options).on_conflict);
+  const OnConflict policy = RevertSettingsFrom(run_.revert_options).on_conflict;
   if (step.backfill->undo == schema::UndoKind::kImplicit) {
     return std::make_unique<ChangeSource>(schema::ImplicitRevert(*step.backfill, policy), facts);
   }
