@@ -112,6 +112,7 @@ void RefuseOtherFile(const checkpoints::RunRow& run, const std::string& hash) {
       "done with `pawl revert {0}` and start anew. Nothing was changed.",
       run.run, run.migration, run.state, run.migration_hash, hash));
 }
+  result.reverts = run.state == "reverted";
 
 RunResult DoneAlready(db::Session& session, const checkpoints::RunRow& run) {
   RunResult result;
