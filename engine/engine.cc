@@ -21,16 +21,6 @@ namespace {
 
 constexpr int kWorkersDefault = 2;
 
-// The first connection of a command: nothing has begun, so a server that is not there is bad input.
-std::unique_ptr<db::Session> Open(const db::ConnectionString& where, const std::string& role) {
-  try {
-    return std::make_unique<db::Session>(where, role);
-  } catch (const db::Error& error) {
-    if (error.action() != db::Action::kReconnect) throw;
-    db::FailInput(fmt::format("{} Nothing was changed.", error.what()));
-  }
-}
-
 // Planning reads, so what it is denied is to be granted for reading.
 std::string GrantFor(db::Session& session, const std::string& denied) {
   const std::string role =
@@ -83,7 +73,7 @@ schema::Plan PlanFor(db::Session& session, const schema::MigrationFile& migratio
 
 // Opens the session of a command that writes to an existing control schema.
 std::unique_ptr<db::Session> OpenControl(const db::ConnectionString& where) {
-  auto session = Open(where, "control");
+  auto session = OpenFirst(where, "control");
   RequireWritable(*session);
   if (checkpoints::ControlSchemaVersion(*session) == 0) {
     db::FailInput(fmt::format("There are no runs in {}: it has no control schema pawl.* yet.",
@@ -166,11 +156,11 @@ Engine::Engine(const db::ConnectionString& where) : where_(where) {}
 
 schema::Plan Engine::Compile(const std::string& name, const std::string& text) {
   const schema::MigrationFile migration = schema::ParseMigration(name, text);
-  return PlanFor(*Open(where_, "plan"), migration);
+  return PlanFor(*OpenFirst(where_, "plan"), migration);
 }
 
 void Engine::Init() {
-  const auto session = Open(where_, "init");
+  const auto session = OpenFirst(where_, "init");
   RequireWritable(*session);
   checkpoints::EnsureControlSchema(*session);
 }
@@ -178,7 +168,7 @@ void Engine::Init() {
 RunResult Engine::Run(const std::string& name, const std::string& text, const RunSettings& settings,
                       const OnProgress& on_progress) {
   const schema::MigrationFile migration = schema::ParseMigration(name, text);
-  auto opened = Open(where_, "run");
+  auto opened = OpenFirst(where_, "run");
   db::Session& session = *opened;
   RequireWritable(session);
   RefuseTransactionPooler(where_, session);
