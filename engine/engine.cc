@@ -102,7 +102,6 @@ void RefuseOtherFile(const checkpoints::RunRow& run, const std::string& hash) {
       "done with `pawl revert {0}` and start anew. Nothing was changed.",
       run.run, run.migration, run.state, run.migration_hash, hash));
 }
-  result.reverts = run.state == "reverted";
 
 RunResult DoneAlready(db::Session& session, const checkpoints::RunRow& run) {
   RunResult result;
@@ -113,6 +112,7 @@ RunResult DoneAlready(db::Session& session, const checkpoints::RunRow& run) {
   result.seconds = static_cast<double>(run.working_ms) / 1000;
   result.wal_bytes = run.wal_bytes;
   result.undo_bytes = checkpoints::UndoBytes(session, run.run);
+  result.reverts = run.state == "reverted";
   // Who asks again, because the first answer was lost, must hear of them too.
   result.conflicts = checkpoints::Conflicts(session, run.run);
   result.rows_done = db::ToInt(
@@ -264,10 +264,15 @@ RevertPreview Engine::PreviewRevert(std::int64_t run, const RevertSettings& sett
   const schema::Plan plan = checkpoints::LoadPlan(*session, row.plan_hash);
   session->Execute(db::SettingsSql(SettingsOf(plan)));
   RevertPreview preview;
+  const auto add = [&](const schema::TableName& table, const std::string& key,
+                       const std::string& reason) {
+    ++preview.conflicts;
+    if (preview.keys.size() >= 100) return;
+    preview.keys.push_back(fmt::format("{}.{} ({}): {}", table.schema, table.name, key, reason));
+  };
   for (const schema::Step& step : plan.steps) {
     if (!step.backfill || step.backfill->undo == schema::UndoKind::kNone) continue;
     const schema::Backfill& backfill = *step.backfill;
-    const std::string table = backfill.target.schema + "." + backfill.target.name;
     std::int64_t above = -1;
     while (true) {
       const auto batches = session->Query(
@@ -295,24 +300,15 @@ RevertPreview Engine::PreviewRevert(std::int64_t run, const RevertSettings& sett
         const schema::Rendered query =
             schema::RenderRevertPreview(backfill, slice, above, {run, step.number, 0, 0, 0, 0});
         for (const db::Row& conflict : session->Query(query.sql, query.parameters).rows) {
-          ++preview.conflicts;
-          if (preview.keys.size() < 100) {
-            preview.keys.push_back(
-                fmt::format("{} ({}): {}", table,
-                            schema::Display(schema::PositionFrom(db::ToText(conflict[0]))),
-                            db::ToText(conflict[1])));
-          }
+          add(backfill.target, schema::Display(schema::PositionFrom(db::ToText(conflict[0]))),
+              db::ToText(conflict[1]));
         }
       }
     }
     if (backfill.undo != schema::UndoKind::kImplicit) continue;
     for (const db::Row& conflict : session->Query(schema::RenderImplicitConflicts(backfill)).rows) {
-      ++preview.conflicts;
-      if (preview.keys.size() < 100) {
-        preview.keys.push_back(
-            fmt::format("{} ({}): the row holds another value than the migration wrote", table,
-                        db::ToText(conflict[0])));
-      }
+      add(backfill.target, db::ToText(conflict[0]),
+          "the row holds another value than the migration wrote");
     }
   }
   return preview;
