@@ -1,9 +1,8 @@
 #include "batching/cursor.h"
 
-#include <fmt/format.h>
-#include <boost/json.hpp>
+#include <stdexcept>
 
-#include "db/error.h"
+#include <boost/json.hpp>
 
 namespace pawl::batching {
 namespace {
@@ -43,15 +42,14 @@ Cursor CursorFrom(const std::string& text) {
       cursor.window_hi = json::value_to<schema::Position>(object.at("window").as_array().at(1));
       cursor.residue_lo = object.at("residues").as_array().at(0).as_int64();
       cursor.residue_hi = object.at("residues").as_array().at(1).as_int64();
+      // A pass of no residue at all would be divided by.
+      if (cursor.residue_lo < 0 || cursor.residue_hi <= cursor.residue_lo) {
+        throw std::out_of_range("residues");
+      }
     }
     return cursor;
   } catch (const std::exception&) {
-    throw db::Error(
-        db::Action::kStop,
-        fmt::format("The control schema holds the cursor {}, which this program does not "
-                    "understand: it was written by another version or by hand. Put it back, or "
-                    "give the run up with `pawl abort`.",
-                    text));
+    schema::FailDamaged("cursor", text);
   }
 }
 

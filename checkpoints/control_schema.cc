@@ -6,9 +6,8 @@
 
 namespace pawl::checkpoints {
 
-// Keys and cursors are JSON text (batching/position.h). `xid` is PostgreSQL's xid8 as text on
-// purpose nowhere: xid8 and pg_snapshot exist from 13 on. The span table is updated by every batch:
-// a low fillfactor keeps those updates HOT.
+// Keys and cursors are JSON text (schema/position.h, batching/cursor.h). The span table is updated
+// by every batch: a low fillfactor keeps those updates HOT.
 const char* ControlSchemaSql() {
   return R"sql(
 CREATE SCHEMA IF NOT EXISTS pawl;

@@ -97,8 +97,8 @@ void StorePlan(db::Session& session, const schema::Plan& plan, const std::string
       {plan.hash, plan.migration_hash, std::to_string(plan.version), schema::ToJson(plan)});
 }
 
-}  // namespace
-
+// Throws kBadInput when an unfinished run other than `except_run` touches one of the plan's tables:
+// two migrations at one table would undo each other's undo.
 void RefuseRivals(db::Session& session, const schema::Plan& plan, std::int64_t except_run) {
   for (const schema::Step& step : plan.steps) {
     if (step.table.name.empty()) continue;
@@ -117,6 +117,14 @@ void RefuseRivals(db::Session& session, const schema::Plan& plan, std::int64_t e
         step.table.name));
   }
 }
+
+// Until the transaction ends, nobody else begins to work at a table: otherwise two that begin at
+// the same moment would not see each other in RefuseRivals.
+void LockBeginnings(db::Session& session) {
+  session.Query("SELECT pg_advisory_xact_lock(7240615, 2)");
+}
+
+}  // namespace
 
 bool IsFinal(const std::string& state) {
   return state == "completed" || state == "reverted" || state == "aborted";
@@ -152,15 +160,15 @@ std::optional<RunRow> FindRun(db::Session& session, const std::string& name) {
   return Known(FromRow(found.rows[0]));
 }
 
-CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
+RunRow CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
                      int workers, std::int64_t pace) {
   PAWL_FAULT("before_create_run");
   db::Transaction transaction(session);
   // Two processes that start the same file at once: the second waits here and then finds the
   // first's run.
-  session.Query("SELECT pg_advisory_xact_lock(7240615, 2)");
+  LockBeginnings(session);
   const std::optional<RunRow> existing = FindRun(session, plan.migration);
-  if (existing && existing->state != "completed") return {*existing, true};
+  if (existing && existing->state != "completed") return *existing;
   RefuseRivals(session, plan, 0);
   StorePlan(session, plan, text);
   const auto created = session.Query(
@@ -182,7 +190,7 @@ CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::
   PAWL_FAULT("in_create_run");
   transaction.Commit();
   PAWL_FAULT("after_create_run");
-  return {run, false};
+  return run;
 }
 
 schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash) {
@@ -207,16 +215,16 @@ schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash) {
   return plan;
 }
 
-void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
-             const std::string& reason, const std::string& command,
-             const std::optional<std::string>& revert_options) {
-  PAWL_FAULT("before_move");
-  db::Transaction transaction(session);
+namespace {
+
+// MoveRun inside of the caller's transaction. Returns false where there was nothing to do.
+bool Move(db::Session& session, std::int64_t run, const std::string& to, const std::string& reason,
+          const std::string& command, const std::optional<std::string>& revert_options) {
   const auto found = session.Query(
       "SELECT state FROM pawl.run WHERE run_id = $1::bigint FOR UPDATE", {std::to_string(run)});
-  if (found.rows.empty()) LoadRun(session, run);
+  if (found.rows.empty()) LoadRun(session, run);  // Says that there is none.
   const std::string from = db::ToText(found.rows[0][0]);
-  if (from == to && !revert_options) return;
+  if (from == to && !revert_options) return false;
   bool allowed = from == to;
   for (const Edge& edge : kEdges) allowed = allowed || (edge.first == from && edge.second == to);
   if (!allowed) {
@@ -235,6 +243,28 @@ void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
   }
   Audit(session, run, to, reason);
   Notify(session, run);
+  return true;
+}
+
+}  // namespace
+
+void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
+             const std::string& reason, const std::string& command) {
+  PAWL_FAULT("before_move");
+  db::Transaction transaction(session);
+  if (!Move(session, run, to, reason, command, std::nullopt)) return;
+  PAWL_FAULT("in_move");
+  transaction.Commit();
+  PAWL_FAULT("after_move");
+}
+
+void BeginRevert(db::Session& session, const schema::Plan& plan, std::int64_t run,
+                 const std::string& options) {
+  PAWL_FAULT("before_move");
+  db::Transaction transaction(session);
+  LockBeginnings(session);
+  RefuseRivals(session, plan, run);
+  Move(session, run, "reverting", "revert asked for", "revert", options);
   PAWL_FAULT("in_move");
   transaction.Commit();
   PAWL_FAULT("after_move");
@@ -242,14 +272,17 @@ void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
 
 void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,
             std::optional<std::int64_t> pace) {
-  const RunRow row = LoadRun(session, run);
   db::Transaction transaction(session);
-  const std::string workers_text = std::to_string(workers.value_or(row.workers));
-  const std::string pace_text = std::to_string(pace.value_or(row.pace));
-  session.Query(
-      "UPDATE pawl.run SET workers = $2::integer, pace = $3::bigint WHERE run_id = $1::bigint",
-      {std::to_string(run), workers_text, pace_text});
-  const std::string argument = fmt::format("workers={} pace={}", workers_text, pace_text);
+  const auto text = [](const auto& number) {
+    return number ? db::Value(std::to_string(*number)) : db::Value();
+  };
+  const auto set = session.Query(
+      "UPDATE pawl.run SET workers = coalesce($2::integer, workers), pace = coalesce($3::bigint, "
+      "pace) WHERE run_id = $1::bigint RETURNING workers, pace",
+      {std::to_string(run), text(workers), text(pace)});
+  if (set.rows.empty()) LoadRun(session, run);  // Says that there is none.
+  const std::string argument =
+      fmt::format("workers={} pace={}", db::ToText(set.rows.at(0)[0]), db::ToText(set.rows[0][1]));
   session.Query(
       "INSERT INTO pawl.command (run_id, command, argument, given_from) VALUES ($1::bigint, 'set', "
       "$2, $3)",

@@ -46,20 +46,12 @@ RunRow LoadRun(db::Session& session, std::int64_t run);
 // Newest first.
 std::vector<RunRow> LoadRuns(db::Session& session);
 
-// Stores the plan with the file's text and creates a run in state running, or returns nullopt when
-// the same migration has an unfinished run already. Throws kBadInput when another unfinished run
-// touches one of the plan's tables, or when the same migration's unfinished run was made from
-// another file.
-struct CreatedRun {
-  RunRow run;
-  bool existed = false;
-};
-CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
-                     int workers, std::int64_t pace);
-
-// Throws kBadInput when an unfinished run other than `except_run` touches one of the plan's tables:
+// Stores the plan with the file's text and creates a run in state running; where the same
+// migration has an unfinished run already (whatever file it was made from), returns that one. Throws
+// kBadInput, and has created nothing, when another unfinished run touches one of the plan's tables:
 // two migrations at one table would undo each other's undo.
-void RefuseRivals(db::Session& session, const schema::Plan& plan, std::int64_t except_run);
+RunRow CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
+                 int workers, std::int64_t pace);
 
 // The newest unfinished or completed run of migration `name`; nullopt where there is none.
 std::optional<RunRow> FindRun(db::Session& session, const std::string& name);
@@ -67,23 +59,31 @@ std::optional<RunRow> FindRun(db::Session& session, const std::string& name);
 // Throws kBadInput where another version made it, kStop where it was damaged since.
 schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash);
 
-// Moves the run along an allowed edge and says why. `revert_options` is set when it moves to
-// reverting for the first time. Does nothing where the run is in `to` already. Throws kBadInput
-// where the edge does not exist.
+// Moves the run along an allowed edge, says why, and books the `command` that asked for it where
+// there is one. Does nothing where the run is in `to` already. Throws kBadInput where the edge does
+// not exist; nothing is changed then.
 void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
-             const std::string& reason, const std::string& command = {},
-             const std::optional<std::string>& revert_options = {});
+             const std::string& reason, const std::string& command = {});
 
+// Moves the run to reverting with these options (engine/run_process.h), which replace those of a
+// revert under way. Throws kBadInput, and changes nothing, where the edge does not exist, or as
+// CreateRun where another unfinished run touches one of its tables.
+void BeginRevert(db::Session& session, const schema::Plan& plan, std::int64_t run,
+                 const std::string& options);
+
+// Sets what is given, and leaves the rest as it is. Throws kBadInput where there is no such run.
 void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,
             std::optional<std::int64_t> pace);
 
+// Adds to the run's time at work, and to the WAL that the server wrote meanwhile.
 void AddWorkingTime(db::Session& session, std::int64_t run, std::int64_t working_ms,
                     std::int64_t wal_bytes);
 
 // States from which nothing more will be changed by the run itself.
 bool IsFinal(const std::string& state);
 
-// A running process announces itself; returns its worker id.
+// A running process announces itself, known by the backend of its listening connection; returns its
+// worker id. Throws kReconnect where that backend has ended already.
 std::int64_t JoinRun(db::Session& session, std::int64_t run, int backend_pid);
 void Heartbeat(db::Session& session, std::int64_t worker, int threads, std::int64_t batch_rows);
 void LeaveRun(db::Session& session, std::int64_t worker);

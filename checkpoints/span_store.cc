@@ -25,6 +25,10 @@ std::optional<SpanLease> FirstLease(const db::Result& result) {
 // batch may take (kBatchTimeoutSeconds).
 constexpr int kRetireAttempts = 4;
 
+constexpr const char* kCountUnfinished =
+    "SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round = "
+    "$3::integer AND NOT done";
+
 constexpr const char* kLeaseColumns = "span_id, lease_epoch, seq, end_key, cursor";
 
 }  // namespace
@@ -210,17 +214,23 @@ void RetireForwardSpans(db::Session& session, std::int64_t run) {
     try {
       if (session.Query(kRetire, {Text(run)}).affected == 0) return;
     } catch (const db::Error& error) {
-      if (error.action() != db::Action::kRetryBatch || --attempts_left == 0) throw;
+      if (error.action() != db::Action::kRetryBatch) throw;
+      if (--attempts_left > 0) continue;
+      throw db::Error(error.action(),
+                      fmt::format("A batch of run {} is still at work, or its session hangs ({}). "
+                                  "End that session, or wait for it, and say the same again.",
+                                  run, error.what()),
+                      error.sqlstate());
     }
   }
 }
 
 std::int64_t UnfinishedSpans(db::Session& session, const Round& round) {
-  return db::ToInt(session
-                       .Query("SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = "
-                              "$2::integer AND round = $3::integer AND NOT done",
-                              Of(round))
-                       .rows[0][0]);
+  return db::ToInt(session.Query(kCountUnfinished, Of(round)).rows.at(0)[0]);
+}
+
+std::int64_t UnfinishedSpans(db::Pipeline& pipeline, const Round& round) {
+  return db::ToInt(pipeline.Run({{kCountUnfinished, Of(round)}})[0].rows.at(0)[0]);
 }
 
 }  // namespace pawl::checkpoints

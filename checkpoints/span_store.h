@@ -40,7 +40,7 @@ struct Round {
 };
 
 // A frozen worker's span is free again after this long. Longer than any batch may take
-// (kBatchTimeout), so that a lease never runs out under a live batch.
+// (kBatchTimeoutSeconds), so that a lease never runs out under a live batch.
 inline constexpr int kLeaseSeconds = 15;
 inline constexpr int kBatchTimeoutSeconds = 10;
 
@@ -101,6 +101,8 @@ bool SplitSpan(db::Pipeline& pipeline, const SpanLease& span, const std::string&
 // revert, which then says that all is as it was.
 void RetireForwardSpans(db::Session& session, std::int64_t run);
 
+// Spans of the round that are not done, whoever holds them.
 std::int64_t UnfinishedSpans(db::Session& session, const Round& round);
+std::int64_t UnfinishedSpans(db::Pipeline& pipeline, const Round& round);
 
 }  // namespace pawl::checkpoints

@@ -9,7 +9,7 @@
 #include "cli/migration_text.h"
 #include "cli/options.h"
 #include "control/lint_report.h"
-#include "db/session.h"
+#include "engine/preconditions.h"
 
 namespace pawl::cli {
 namespace {
@@ -34,7 +34,7 @@ bool Fails(const control::LintedFile& file, const std::string& fail_on) {
 int Lint(const Arguments& arguments) {
   std::unique_ptr<db::Session> session;
   if (!arguments.database.empty()) {
-    session = std::make_unique<db::Session>(db::ConnectionString(arguments.database), "lint");
+    session = engine::OpenFirst(db::ConnectionString(arguments.database), "lint");
   }
   std::vector<control::LintedFile> files;
   bool fails = false;

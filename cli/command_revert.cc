@@ -9,6 +9,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress_display.h"
+#include "cli/report.h"
 #include "cli/summary.h"
 #include "schema/statement.h"
 
@@ -54,17 +55,7 @@ engine::RunResult RevertToEnd(const Arguments& arguments, const Output& output) 
 int Revert(const Arguments& arguments) {
   if (arguments.validate_only) return Preview(arguments);
   const Output output(arguments.common.json);
-  const engine::RunResult result = RevertToEnd(arguments, output);
-  const OnConflict on_conflict = arguments.Settings().on_conflict;
-  const ExitCode code = ExitCodeForRevert(result, on_conflict);
-  const std::string summary = RevertSummary(result, on_conflict);
-  output.Say(ResultEvent(ToJson(result), code));
-  if (code == kFailed || code == kConflicts) {
-    output.Warn(summary);
-  } else {
-    output.Say(summary);
-  }
-  return code;
+  return ReportRun(output, RevertToEnd(arguments, output));
 }
 
 }  // namespace

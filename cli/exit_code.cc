@@ -17,13 +17,10 @@ ExitCode ExitCodeFor(const engine::RunResult& result) {
   // Found before anything else is asked: a run with a difference may well be in state failed.
   if (result.verification && !result.verification->passed) return kDifference;
   if (result.state == "paused") return kInterrupted;
+  if (result.stopped_at_conflict) return kConflicts;
   if (result.state == "failed" || result.state == "aborted") return kFailed;
+  if (result.reverts && result.conflicts > 0) return kConflicts;
   return kDone;
-}
-
-ExitCode ExitCodeForRevert(const engine::RunResult& result, engine::OnConflict on_conflict) {
-  const bool left = result.conflicts > 0 && on_conflict != engine::OnConflict::kForce;
-  return left ? kConflicts : ExitCodeFor(result);
 }
 
 }  // namespace pawl::cli

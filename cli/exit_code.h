@@ -20,11 +20,8 @@ enum ExitCode : int {
 
 ExitCode ExitCodeFor(const db::Error& error);
 
-// Of a run that was run, resumed or worked at to `result`. A state in which others carry on is
-// done.
+// Of a run that was run, resumed, worked at or taken back to `result`. A state in which others carry
+// on is done.
 ExitCode ExitCodeFor(const engine::RunResult& result);
-
-// Of a revert. Conflicts that were forced are not left.
-ExitCode ExitCodeForRevert(const engine::RunResult& result, engine::OnConflict on_conflict);
 
 }  // namespace pawl::cli

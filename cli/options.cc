@@ -30,7 +30,7 @@ const char* Explained(const std::string& option) {
       {"keep_in_sync", "Triggers keep new writes in the new form; until end or contract"},
       {"quiet_triggers", "The table's own triggers do not fire for Pawl's changes"},
       {"quarantine", "So many rows may be set aside that refuse the change"},
-      {"batch_rows", "Rows a batch, instead of steering them by time"},
+      {"batch_rows", "Rows a batch; fewer where they take longer than the batch time"},
       {"batch_time", "Time a batch is steered to, for example 250ms"},
       {"allow", "Names of refusals to overrule, joined by commas"}};
   const auto found = std::find_if(kTexts.begin(), kTexts.end(),

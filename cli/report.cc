@@ -11,12 +11,13 @@ namespace pawl::cli {
 
 int ReportRun(const Output& output, const engine::RunResult& result) {
   const ExitCode code = ExitCodeFor(result);
+  const std::string summary = result.reverts ? RevertSummary(result) : RunSummary(result);
   output.Say(ResultEvent(ToJson(result), code));
-  if (code == kFailed) {
-    output.Warn(RunSummary(result));
+  if (code == kFailed || code == kConflicts) {
+    output.Warn(summary);
     return code;
   }
-  output.Say(RunSummary(result));
+  output.Say(summary);
   if (code == kDifference) WarnOfDifferences(output, result.run, *result.verification);
   return code;
 }

@@ -1,4 +1,4 @@
-// How run, resume and worker end: prints the result and returns the exit code.
+// How run, resume, worker and revert end: prints the result and returns the exit code.
 #pragma once
 
 #include "cli/output.h"

@@ -96,40 +96,33 @@ std::string Named(const engine::RunResult& result) {
   return result.migration.empty() ? "" : fmt::format(" ({})", result.migration);
 }
 
-std::string ConflictsText(const engine::RunResult& result, engine::OnConflict on_conflict) {
+std::string LeftAlone(const engine::RunResult& result) {
   if (result.conflicts == 0) return "";
-  const std::string conflicts = Counted(result.conflicts, "conflict");
-  const std::string list =
-      fmt::format("List: SELECT * FROM pawl.conflict WHERE run_id = {}", result.run);
-  if (on_conflict == engine::OnConflict::kForce) {
-    return fmt::format(" {} overwritten. {}", conflicts, list);
-  }
-  const bool at_its_end = result.state == "reverted" || result.state == "completed";
-  const std::string left = fmt::format(" {} {}: rows the application has changed since. {}",
-                                       at_its_end ? "Left alone:" : "Stopped at", conflicts, list);
-  if (on_conflict == engine::OnConflict::kSkip) return left;
-  return left +
-         ". Leave them alone with --on-conflict skip, or overwrite them with --on-conflict force.";
+  return fmt::format(
+      " Left alone: {}: rows the application has changed since. List: SELECT * FROM pawl.conflict "
+      "WHERE run_id = {}",
+      Counted(result.conflicts, "conflict"), result.run);
+}
+
+// "failed: the reason.", "is paused by an interrupt."
+std::string How(const engine::RunResult& result) {
+  if (result.state == "failed") return "failed" + Because(result.reason);
+  // The reason often reads "paused by …".
+  const bool says_paused = result.state == "paused" && result.reason.starts_with("paused");
+  return says_paused ? "is " + result.reason + "." : "is " + result.state + Because(result.reason);
 }
 
 std::string StateSummary(const engine::RunResult& result) {
+  const std::string stands = fmt::format("Run {}{} {} {} changed", result.run, Named(result),
+                                         How(result), RowsSoFar(result));
   if (result.state == "paused") {
-    // The reason often reads "paused by …".
-    const bool says_paused = result.reason.starts_with("paused");
-    return fmt::format("Run {}{} is {}{} {} changed and kept. Carry on with: pawl resume {}",
-                       result.run, Named(result), says_paused ? result.reason : "paused",
-                       Because(says_paused ? "" : result.reason), RowsSoFar(result), result.run);
+    return fmt::format("{} and kept. Carry on with: pawl resume {}", stands, result.run);
   }
   if (result.state == "failed") {
-    return fmt::format(
-        "Run {}{} failed{} {} changed and kept. Carry on with: pawl resume {}. Give it "
-        "up with: pawl abort {}",
-        result.run, Named(result), Because(result.reason), RowsSoFar(result), result.run,
-        result.run);
+    return fmt::format("{} and kept. Carry on with: pawl resume {}. Give it up with: pawl abort {}",
+                       stands, result.run, result.run);
   }
-  return fmt::format("Run {}{} is {}{} {} changed so far. See: pawl status {}", result.run,
-                     Named(result), result.state, Because(result.reason), RowsSoFar(result),
-                     result.run);
+  return fmt::format("{} so far. See: pawl status {}", stands, result.run);
 }
 
 }  // namespace
@@ -159,27 +152,26 @@ std::string VerifySummary(std::int64_t run, const engine::VerifyReport& report) 
       Grouped(report.rows_counted), DifferenceLines(report), Notes(report), run);
 }
 
-std::string RevertSummary(const engine::RunResult& result, engine::OnConflict on_conflict) {
+std::string RevertSummary(const engine::RunResult& result) {
   if (result.already_done) {
-    return fmt::format("Nothing to do: run {}{} is already taken back.", result.run,
-                       Named(result)) +
-           ConflictsText(result, engine::OnConflict::kSkip);
+    return fmt::format("Nothing to do: run {}{} is already taken back.{}", result.run,
+                       Named(result), LeftAlone(result));
   }
-  if (result.state == "paused" && result.conflicts == 0) {
-    return fmt::format(
-        "Reverting run {}{} is paused{} {} taken back so far. Carry on with: pawl "
-        "revert {}",
-        result.run, Named(result), Because(result.reason), Rows(result.rows_done), result.run);
+  if (result.state == "reverted" || result.state == "completed") {
+    return fmt::format("Taken back: {} of run {}{}.{}", Rows(result.rows_done), result.run,
+                       Elapsed(result.rows_done, result.seconds), LeftAlone(result));
   }
-  if (result.state == "failed" && result.conflicts == 0) {
-    return fmt::format(
-        "Reverting run {}{} failed{} {} taken back so far. Carry on with: pawl revert "
-        "{}",
-        result.run, Named(result), Because(result.reason), Rows(result.rows_done), result.run);
+  const std::string so_far = fmt::format("{} taken back so far.", Rows(result.rows_done));
+  // The reason names the rows and says how to go on.
+  if (result.stopped_at_conflict) {
+    return fmt::format("Reverting run {}{} stopped{} {}", result.run, Named(result),
+                       Because(result.reason), so_far);
   }
-  const std::string text = fmt::format("Taken back: {} of run {}{}.", Rows(result.rows_done),
-                                       result.run, Elapsed(result.rows_done, result.seconds));
-  return text + ConflictsText(result, on_conflict);
+  const bool resumable = result.state == "paused" || result.state == "failed";
+  const std::string next = fmt::format(" Carry on with: pawl resume {}", result.run);
+  return fmt::format("Reverting run {}{} {} {}{}{}{}", result.run, Named(result), How(result),
+                     so_far, resumable ? next : "", resumable && result.conflicts > 0 ? "." : "",
+                     LeftAlone(result));
 }
 
 std::string PreviewSummary(std::int64_t run, const engine::RevertPreview& preview) {

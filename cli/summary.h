@@ -9,13 +9,14 @@
 
 namespace pawl::cli {
 
-// Of run, resume and worker. Several lines where there is more to say than one sentence.
+// Of a run on its way forward. Several lines where there is more to say than one sentence.
 std::string RunSummary(const engine::RunResult& result);
 
 // What a verification found: the verdict, its notes, and the first 20 differences.
 std::string VerifySummary(std::int64_t run, const engine::VerifyReport& report);
 
-std::string RevertSummary(const engine::RunResult& result, engine::OnConflict on_conflict);
+// Of a run that is being taken back or was (RunResult::reverts), by whichever command.
+std::string RevertSummary(const engine::RunResult& result);
 
 // With the first 10 conflicts.
 std::string PreviewSummary(std::int64_t run, const engine::RevertPreview& preview);

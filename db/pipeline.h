@@ -11,8 +11,6 @@
 // Thread safety: none. Owned by one worker.
 #pragma once
 
-#include <functional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -70,7 +68,7 @@ class Pipeline {
   void Drain();
 
   pg_conn* connection_ = nullptr;
-  std::vector<std::string> names_;  // Statement n is named "p<n>"; see NameOf.
+  std::vector<std::string> names_;  // The SQL of statement n, which is named "p<n>".
 };
 
 // A connection that waits for NOTIFY on one channel.

@@ -192,7 +192,16 @@ void ApplySettings(const SessionSettings& settings,
 
 class Session::Implementation {
  public:
-  explicit Implementation(const std::string& conninfo) : connection_(conninfo) {}
+  explicit Implementation(const std::string& conninfo) : connection_(conninfo) {
+#if PQXX_VERSION_MAJOR < 7
+    // Else it connects anew by itself: without our settings, without our advisory locks.
+    connection_.inhibit_reactivation(true);
+#endif
+  }
+
+  void RequireOpen() const {
+    if (!connection_.is_open()) throw Error(Action::kReconnect, "the connection broke");
+  }
 
   pqxx::connection connection_;
   std::unique_ptr<pqxx::transaction_base> transaction_;  // Owned by the Transaction in progress.
@@ -216,6 +225,7 @@ Session::~Session() = default;
 
 Result Session::Query(const std::string& sql, const std::vector<Value>& parameters) {
   return Translated([&] {
+    implementation_->RequireOpen();
     if (implementation_->transaction_) {
       return Copied(Run(*implementation_->transaction_, sql, parameters));
     }
@@ -233,6 +243,7 @@ Transaction::Transaction(Session& session, bool repeatable_read, bool read_only)
     : session_(session) {
   PAWL_CHECK(!session_.implementation_->transaction_);
   Translated([&] {
+    session_.implementation_->RequireOpen();
     session_.implementation_->transaction_ =
         std::make_unique<pqxx::work>(session_.implementation_->connection_);
     if (repeatable_read || read_only) {
@@ -252,7 +263,10 @@ Transaction::~Transaction() {
 }
 
 void Transaction::Commit() {
-  Translated([&] { session_.implementation_->transaction_->commit(); });
+  Translated([&] {
+    session_.implementation_->RequireOpen();
+    session_.implementation_->transaction_->commit();
+  });
   session_.implementation_->transaction_.reset();
 }
 

@@ -40,15 +40,16 @@ Error ConnectError(const ConnectionString& where, const std::string& message);
 class Session {
  public:
   // Connects. `role` names the connection in pg_stat_activity ("pawl/<role>"). Throws Error:
-  // kBadInput where the server cannot be reached or refuses the user, kReconnect where it is
-  // starting, stopping or full.
+  // kBadInput where only the user can mend it (the address, the password, the role), kReconnect
+  // where it may pass: nobody listens there, or the server is starting, stopping or full.
   Session(const ConnectionString& where, const std::string& role,
           const SessionSettings& settings = {});
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Runs one statement; outside a transaction it commits by itself. Throws Error.
+  // Runs one statement; outside a transaction it commits by itself. Throws Error; once the
+  // connection has broken kReconnect for ever, as a new one would lack the settings and locks.
   Result Query(const std::string& sql, const std::vector<Value>& parameters = {});
 
   // Runs one statement that takes no parameters and returns nothing of interest; several statements

@@ -15,11 +15,11 @@
 namespace pawl::engine {
 namespace {
 
-// Tuples updated and updated HOT by this session since its counters were last flushed (each
-// second).
 // No batch of a few milliseconds visits more.
 constexpr std::int64_t kRowsPlausible = 1'000'000'000;
 
+// Tuples updated and updated HOT by this session since its counters were last flushed (each
+// second).
 constexpr const char* kHotSql =
     "SELECT pg_stat_get_xact_tuples_updated($1::oid), pg_stat_get_xact_tuples_hot_updated($1::oid)";
 
@@ -43,12 +43,25 @@ void CheckShape(const schema::Backfill& backfill, const std::optional<schema::Po
                   schema::ToText(*position), backfill.walked.schema, backfill.walked.name));
 }
 
+// No larger than windows are opened: in block order they are cut into as many pieces as there are
+// blocks in them, whether the table has them or not.
+bool IsWindow(const schema::Backfill& backfill, const batching::Cursor& cursor) {
+  if (cursor.residue_hi > backfill.stride) return false;
+  if (!IsBlockOrder(backfill)) return true;
+  const std::int64_t blocks =
+      BlocksUpTo(cursor.window_hi) - (cursor.window_lo ? BlocksUpTo(*cursor.window_lo) : 0);
+  return blocks <= std::max<std::int64_t>(1, WindowRows(backfill) / RowsPerPage(backfill));
+}
+
 batching::Cursor CursorOf(const schema::Backfill& backfill, const checkpoints::SpanLease& lease) {
   batching::Cursor cursor = batching::CursorFrom(lease.cursor);
   CheckShape(backfill, cursor.at);
   CheckShape(backfill, cursor.window_lo);
   if (cursor.in_window) CheckShape(backfill, cursor.window_hi);
   CheckShape(backfill, schema::PositionFrom(lease.end_key));
+  if (cursor.in_window && !IsWindow(backfill, cursor)) {
+    schema::FailDamaged("cursor", lease.cursor);
+  }
   return cursor;
 }
 

@@ -21,16 +21,6 @@ namespace {
 
 constexpr int kWorkersDefault = 2;
 
-// The first connection of a command: nothing has begun, so a server that is not there is bad input.
-std::unique_ptr<db::Session> Open(const db::ConnectionString& where, const std::string& role) {
-  try {
-    return std::make_unique<db::Session>(where, role);
-  } catch (const db::Error& error) {
-    if (error.action() != db::Action::kReconnect) throw;
-    db::FailInput(fmt::format("{} Nothing was changed.", error.what()));
-  }
-}
-
 // Planning reads, so what it is denied is to be granted for reading.
 std::string GrantFor(db::Session& session, const std::string& denied) {
   const std::string role =
@@ -83,7 +73,7 @@ schema::Plan PlanFor(db::Session& session, const schema::MigrationFile& migratio
 
 // Opens the session of a command that writes to an existing control schema.
 std::unique_ptr<db::Session> OpenControl(const db::ConnectionString& where) {
-  auto session = Open(where, "control");
+  auto session = OpenFirst(where, "control");
   RequireWritable(*session);
   if (checkpoints::ControlSchemaVersion(*session) == 0) {
     db::FailInput(fmt::format("There are no runs in {}: it has no control schema pawl.* yet.",
@@ -122,6 +112,7 @@ RunResult DoneAlready(db::Session& session, const checkpoints::RunRow& run) {
   result.seconds = static_cast<double>(run.working_ms) / 1000;
   result.wal_bytes = run.wal_bytes;
   result.undo_bytes = checkpoints::UndoBytes(session, run.run);
+  result.reverts = run.state == "reverted";
   // Who asks again, because the first answer was lost, must hear of them too.
   result.conflicts = checkpoints::Conflicts(session, run.run);
   result.rows_done = db::ToInt(
@@ -165,11 +156,11 @@ Engine::Engine(const db::ConnectionString& where) : where_(where) {}
 
 schema::Plan Engine::Compile(const std::string& name, const std::string& text) {
   const schema::MigrationFile migration = schema::ParseMigration(name, text);
-  return PlanFor(*Open(where_, "plan"), migration);
+  return PlanFor(*OpenFirst(where_, "plan"), migration);
 }
 
 void Engine::Init() {
-  const auto session = Open(where_, "init");
+  const auto session = OpenFirst(where_, "init");
   RequireWritable(*session);
   checkpoints::EnsureControlSchema(*session);
 }
@@ -177,7 +168,7 @@ void Engine::Init() {
 RunResult Engine::Run(const std::string& name, const std::string& text, const RunSettings& settings,
                       const OnProgress& on_progress) {
   const schema::MigrationFile migration = schema::ParseMigration(name, text);
-  auto opened = Open(where_, "run");
+  auto opened = OpenFirst(where_, "run");
   db::Session& session = *opened;
   RequireWritable(session);
   RefuseTransactionPooler(where_, session);
@@ -198,8 +189,7 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
     checkpoints::EnsureControlSchema(session);
     checkpoints::RequireControlPrivileges(session, MakesUndoTables(plan));
     RefuseToRepeat(session, plan);
-    run =
-        checkpoints::CreateRun(session, plan, text, workers, settings.pace.value_or(plan.pace)).run;
+    run = checkpoints::CreateRun(session, plan, text, workers, settings.pace.value_or(plan.pace));
     if (run->migration_hash != migration.hash) RefuseOtherFile(*run, migration.hash);
   } else {
     PlanToCarryOn(where_, session, *run);
@@ -261,8 +251,7 @@ RunResult Engine::Revert(std::int64_t run, const RevertSettings& settings,
                     run, row.state));
   }
   RequireRevertible(*session, row, plan, settings);
-  checkpoints::RefuseRivals(*session, plan, run);
-  checkpoints::MoveRun(*session, run, "reverting", "revert asked for", "revert", ToText(settings));
+  checkpoints::BeginRevert(*session, plan, run, ToText(settings));
   session.reset();
   RunSettings run_settings;
   run_settings.workers = settings.workers;
@@ -275,10 +264,15 @@ RevertPreview Engine::PreviewRevert(std::int64_t run, const RevertSettings& sett
   const schema::Plan plan = checkpoints::LoadPlan(*session, row.plan_hash);
   session->Execute(db::SettingsSql(SettingsOf(plan)));
   RevertPreview preview;
+  const auto add = [&](const schema::TableName& table, const std::string& key,
+                       const std::string& reason) {
+    ++preview.conflicts;
+    if (preview.keys.size() >= 100) return;
+    preview.keys.push_back(fmt::format("{}.{} ({}): {}", table.schema, table.name, key, reason));
+  };
   for (const schema::Step& step : plan.steps) {
     if (!step.backfill || step.backfill->undo == schema::UndoKind::kNone) continue;
     const schema::Backfill& backfill = *step.backfill;
-    const std::string table = backfill.target.schema + "." + backfill.target.name;
     std::int64_t above = -1;
     while (true) {
       const auto batches = session->Query(
@@ -306,24 +300,15 @@ RevertPreview Engine::PreviewRevert(std::int64_t run, const RevertSettings& sett
         const schema::Rendered query =
             schema::RenderRevertPreview(backfill, slice, above, {run, step.number, 0, 0, 0, 0});
         for (const db::Row& conflict : session->Query(query.sql, query.parameters).rows) {
-          ++preview.conflicts;
-          if (preview.keys.size() < 100) {
-            preview.keys.push_back(
-                fmt::format("{} ({}): {}", table,
-                            schema::Display(schema::PositionFrom(db::ToText(conflict[0]))),
-                            db::ToText(conflict[1])));
-          }
+          add(backfill.target, schema::Display(schema::PositionFrom(db::ToText(conflict[0]))),
+              db::ToText(conflict[1]));
         }
       }
     }
     if (backfill.undo != schema::UndoKind::kImplicit) continue;
     for (const db::Row& conflict : session->Query(schema::RenderImplicitConflicts(backfill)).rows) {
-      ++preview.conflicts;
-      if (preview.keys.size() < 100) {
-        preview.keys.push_back(
-            fmt::format("{} ({}): the row holds another value than the migration wrote", table,
-                        db::ToText(conflict[0])));
-      }
+      add(backfill.target, db::ToText(conflict[0]),
+          "the row holds another value than the migration wrote");
     }
   }
   return preview;

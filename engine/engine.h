@@ -21,6 +21,7 @@
 
 #include "db/connection_string.h"
 #include "schema/plan.h"
+#include "schema/render.h"
 
 namespace pawl::engine {
 
@@ -80,9 +81,11 @@ struct RunResult {
   std::int64_t rows_done = 0;
   std::int64_t rows_estimated = 0;
   std::int64_t rows_quarantined = 0;
-  std::int64_t conflicts = 0;  // Revert only.
-  double seconds = 0;          // Of the steps, without verification.
-  std::int64_t wal_bytes = 0;  // Written by the server during the run, others' included.
+  bool reverts = false;              // The run is being taken back, or was.
+  std::int64_t conflicts = 0;        // Rows that the revert left alone, or met and stopped at.
+  bool stopped_at_conflict = false;  // Why it failed.
+  double seconds = 0;                // Of the steps, without verification.
+  std::int64_t wal_bytes = 0;        // Written by the server during the run, others' included.
   std::int64_t undo_bytes = 0;
   bool already_done = false;  // Nothing was left to do.
   std::optional<VerifyReport> verification;
@@ -107,7 +110,7 @@ struct RunStatus {
   std::vector<Worker> workers;
 };
 
-enum class OnConflict { kStop, kSkip, kForce };
+using schema::OnConflict;
 
 struct RevertSettings {
   std::vector<std::int64_t> batches;  // Empty: all.

@@ -24,6 +24,15 @@ std::int64_t BackendPid(db::Session& session) {
 
 }  // namespace
 
+std::unique_ptr<db::Session> OpenFirst(const db::ConnectionString& where, const std::string& role) {
+  try {
+    return std::make_unique<db::Session>(where, role);
+  } catch (const db::Error& error) {
+    if (error.action() != db::Action::kReconnect) throw;
+    db::FailInput(fmt::format("{} Nothing was changed.", error.what()));
+  }
+}
+
 void RequireWritable(db::Session& session) {
   const auto found =
       session.Query("SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')");

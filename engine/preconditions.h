@@ -7,12 +7,19 @@
 // Thread safety: all functions, each with a session of its own.
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include "checkpoints/run_store.h"
 #include "db/session.h"
 #include "engine/engine.h"
 #include "schema/plan.h"
 
 namespace pawl::engine {
+
+// The first connection of a command: nothing has begun, so a server that is not there is refused.
+// `role` as in db::Session.
+std::unique_ptr<db::Session> OpenFirst(const db::ConnectionString& where, const std::string& role);
 
 // Refuses a replica, and a role or database whose transactions are read-only.
 void RequireWritable(db::Session& session);

@@ -1,3 +1,5 @@
+#include <stdexcept>
+
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
@@ -19,12 +21,16 @@ RevertSettings RevertSettingsFrom(const std::string& text) {
     RevertSettings settings;
     const boost::json::value value = boost::json::parse(text);
     settings.batches = boost::json::value_to<std::vector<std::int64_t>>(value.at("batches"));
-    settings.on_conflict = static_cast<OnConflict>(value.at("on_conflict").as_int64());
+    const std::int64_t policy = value.at("on_conflict").as_int64();
+    if (policy < 0 || policy > static_cast<int>(OnConflict::kForce)) {
+      throw std::out_of_range("on_conflict");
+    }
+    settings.on_conflict = static_cast<OnConflict>(policy);
     return settings;
   } catch (const std::exception&) {
     throw db::Error(db::Action::kStop,
-                    fmt::format("pawl.run.revert_options holds {}, which is no JSON that this "
-                                "program wrote. Ask for the revert again with `pawl revert`, which "
+                    fmt::format("pawl.run.revert_options holds {}, which this program did not "
+                                "write. Ask for the revert again with `pawl revert`, which "
                                 "writes it anew.",
                                 text));
   }

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "db/fault.h"
+#include "db/log.h"
 #include "engine/failure_advice.h"
 #include "engine/run_process.h"
 
@@ -39,7 +40,9 @@ RunProcess::Verdict RunProcess::RunAlone(const schema::Step& step, const std::st
     session.Execute(step.clear);
   };
   const auto work = [&] {
-    db::Session session(where_, "ddl", Settings());
+    db::SessionSettings settings = Settings();
+    settings.lock_timeout = std::chrono::milliseconds(0);
+    db::Session session(where_, "ddl", settings);
     backend = session.backend_pid();
     clear(session);
     try {
@@ -50,7 +53,11 @@ RunProcess::Verdict RunProcess::RunAlone(const schema::Step& step, const std::st
     }
   };
   const auto cancel = [&] {
-    session_->Query("SELECT pg_cancel_backend($1::integer)", {std::to_string(backend.load())});
+    // By its name as well: the number may be somebody else's as soon as the session has ended.
+    session_->Query(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = $1::integer AND "
+        "application_name = 'pawl/ddl'",
+        {std::to_string(backend.load())});
   };
   return Meanwhile(work, cancel);
 }
@@ -83,9 +90,11 @@ RunProcess::Verdict RunProcess::Meanwhile(const std::function<void()>& work,
     }
   } catch (...) {
     try {
+      // Our connection is gone. Were the other one not, its work would be waited for, for hours.
+      session_ = std::make_unique<db::Session>(where_, "run");
       cancel();
-    } catch (const std::exception&) {
-      // Our connection is gone, and most likely the other one too, which ends the work.
+    } catch (const std::exception& error) {
+      db::Log(db::LogLevel::kWarning, "cannot cancel", {{"message", error.what()}});
     }
     throw;
   }

@@ -105,9 +105,7 @@ bool RunProcess::IsLastRound(const schema::Step& step, int round) {
   const schema::Backfill& backfill = *step.backfill;
   if (!IsBlockOrder(backfill) || IsClosing(backfill, round)) return true;
   const auto policy =
-      round < 0
-          ? static_cast<schema::OnConflict>(RevertSettingsFrom(run_.revert_options).on_conflict)
-          : schema::OnConflict::kStop;
+      round < 0 ? RevertSettingsFrom(run_.revert_options).on_conflict : OnConflict::kStop;
   const std::string question =
       schema::RenderRowsLeft(round < 0 ? schema::ImplicitRevert(backfill, policy) : backfill);
   const std::int64_t left = db::ToInt(session_->Query(question).rows.at(0)[0]);

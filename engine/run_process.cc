@@ -127,7 +127,7 @@ void RunProcess::Attempt() {
       // failed.
       run_ = checkpoints::LoadRun(*session_, run_id_);
       if (!Working()) continue;
-      stopped_by_conflict_ = error.sqlstate() == kConflictState;
+      stopped_at_conflict_ = error.sqlstate() == kConflictState;
       checkpoints::MoveRun(*session_, run_id_, "failed", WithAdvice(error));
     }
     run_ = checkpoints::LoadRun(*session_, run_id_);
@@ -158,8 +158,7 @@ std::unique_ptr<TaskSource> RunProcess::TasksFor(const schema::Step& step,
                                                  const checkpoints::Round& round) const {
   const ChangeFacts facts{round, session_->server_version()};
   if (round.round > 0) return std::make_unique<ChangeSource>(*step.backfill, facts);
-  const auto policy =
-      static_cast<schema::OnConflict>(RevertSettingsFrom(run_.revert_options).on_conflict);
+  const OnConflict policy = RevertSettingsFrom(run_.revert_options).on_conflict;
   if (step.backfill->undo == schema::UndoKind::kImplicit) {
     return std::make_unique<ChangeSource>(schema::ImplicitRevert(*step.backfill, policy), facts);
   }
@@ -358,11 +357,13 @@ RunResult RunProcess::Result() {
   result.rows_done = progress_.rows_done;
   result.rows_estimated = progress_.rows_estimated;
   result.rows_quarantined = checkpoints::RowsQuarantined(*session_, run_id_);
-  result.conflicts = std::max<std::int64_t>(checkpoints::Conflicts(*session_, run_id_),
-                                            stopped_by_conflict_ ? 1 : 0);
   // Forward: of the whole run, over all its processes. Back: of this process, which is the one
   // asked.
   const bool back = !run_.revert_options.empty();
+  result.reverts = back;
+  result.stopped_at_conflict = stopped_at_conflict_ && run_.state == "failed";
+  result.conflicts = std::max<std::int64_t>(checkpoints::Conflicts(*session_, run_id_),
+                                            result.stopped_at_conflict ? 1 : 0);
   result.seconds = static_cast<double>(back ? spent_ms_ : run_.working_ms) / 1000;
   result.wal_bytes = back ? spent_wal_bytes_ : run_.wal_bytes;
   result.undo_bytes = checkpoints::UndoBytes(*session_, run_id_);

@@ -118,7 +118,7 @@ class RunProcess {
   std::int64_t others_ = 0;
   std::int64_t spent_ms_ = 0;
   std::int64_t spent_wal_bytes_ = 0;
-  bool stopped_by_conflict_ = false;
+  bool stopped_at_conflict_ = false;
   int workers_set_ = 0;
 };
 

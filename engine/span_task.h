@@ -46,9 +46,10 @@ class SpanTask {
   // row.
   virtual std::string KeyText() const = 0;
 
-  // Where it is, for people: "key …" or "batch …".
   // Asks for the key of the one row that the last Next holds, where KeyText is no key but a place.
   virtual std::optional<db::Call> KeyCall() const { return std::nullopt; }
+
+  // Where it is, for people: "key …" or "batch …".
   virtual std::string Place() const { return "key " + KeyText(); }
 
   // Share of HOT updates, -1 where it is not measured.

@@ -1,11 +1,28 @@
 #include "engine/sql_keys.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
 
 #include <fmt/format.h>
 
 namespace pawl::engine {
+namespace {
+
+// "(block,offset)", as PostgreSQL writes it.
+bool IsTid(const std::string& text) {
+  const char* end = text.data() + text.size();
+  std::uint32_t block = 0;
+  std::uint16_t offset = 0;
+  if (!text.starts_with('(')) return false;
+  const auto [comma, block_error] = std::from_chars(text.data() + 1, end, block);
+  if (block_error != std::errc() || comma == end || *comma != ',') return false;
+  const auto [close, offset_error] = std::from_chars(comma + 1, end, offset);
+  return offset_error == std::errc() && close + 1 == end && *close == ')';
+}
+
+}  // namespace
 
 bool IsBlockOrder(const schema::Backfill& backfill) {
   return backfill.order == schema::Order::kBlock || backfill.order == schema::Order::kBlockStrides;
@@ -17,6 +34,7 @@ schema::Position EndOfBlock(std::int64_t blocks) {
 }
 
 std::int64_t BlocksUpTo(const schema::Position& tid) {
+  if (tid.size() != 1 || !IsTid(tid[0])) schema::FailDamaged("block", schema::ToText(tid));
   return std::strtoll(tid.at(0).c_str() + 1, nullptr, 10) + 1;
 }
 

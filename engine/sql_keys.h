@@ -23,7 +23,9 @@ class SqlKeys : public batching::KeySource {
 
 bool IsBlockOrder(const schema::Backfill& backfill);
 
-// The tid behind every row of blocks [0, block), and the number of blocks that end at a tid.
+// The tid behind every row of blocks [0, blocks), and the number of blocks up to the one of a tid.
+// BlocksUpTo throws db::Error (kStop) where `tid` is none: such positions come from the control
+// schema.
 schema::Position EndOfBlock(std::int64_t blocks);
 std::int64_t BlocksUpTo(const schema::Position& tid);
 

@@ -12,6 +12,7 @@
 #include "db/error.h"
 #include "db/fault.h"
 #include "engine/engine.h"
+#include "engine/preconditions.h"
 #include "engine/run_process.h"
 #include "verify/backfill_check.h"
 
@@ -186,7 +187,8 @@ VerifyReport VerifyRun(db::Session& session, const db::ConnectionString& where,
 }
 
 std::vector<RunStatus> Engine::Status(std::optional<std::int64_t> run) {
-  db::Session session(where_, "status");
+  const auto opened = OpenFirst(where_, "status");
+  db::Session& session = *opened;
   std::vector<RunStatus> statuses;
   if (checkpoints::ControlSchemaVersion(session) == 0) {
     if (run) {

@@ -112,7 +112,8 @@ void Worker::Run() {
         // Given back at once where the connection still allows it; otherwise it runs out.
         try {
           if (pipeline_ && lease_) checkpoints::ReleaseSpan(*pipeline_, *lease_);
-        } catch (const db::Error&) {
+        } catch (const db::Error& release) {
+          db::Log(db::LogLevel::kWarning, "span not given back", {{"message", release.what()}});
         }
         Hold(std::nullopt);
         throw;
@@ -134,12 +135,7 @@ bool Worker::WorkOneSpan() {
   const bool was_split = order_.tasks->Split(*pipeline_);
   retries_ = 0;  // Who only helps commits no batch that would say so.
   if (was_split) return true;
-  const db::Result left = pipeline_->Run(
-      {{"SELECT count(*) FROM pawl.span WHERE run_id = $1::bigint AND step = $2::integer AND round "
-        "= $3::integer AND NOT done",
-        {std::to_string(order_.round.run), std::to_string(order_.round.step),
-         std::to_string(order_.round.round)}}})[0];
-  if (db::ToInt(left.rows[0][0]) == 0) return false;
+  if (checkpoints::UnfinishedSpans(*pipeline_, order_.round) == 0) return false;
   // The others are at the last spans; one of them may still die and leave its span to us.
   std::this_thread::sleep_for(milliseconds(50));
   return true;
@@ -200,7 +196,7 @@ bool Worker::RunBatch(Batch batch) {
     results = pipeline_->Run(calls);
     PAWL_FAULT(order_.round.round > 0 ? "after_commit" : "after_revert_commit");
   } catch (const db::Error& error) {
-    Settle(error, batch);
+    Settle(error);
     return false;
   }
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
@@ -212,15 +208,15 @@ bool Worker::RunBatch(Batch batch) {
   ++lease_->seq;
   retries_ = 0;
   const db::Row& ledger = results[0].rows.at(0);
-  report_({db::ToInt(ledger[0]), db::ToInt(ledger[1]), batch.rows_visited, sizer_.rows(), took,
-           task_->hot_share()});
+  report_(
+      {db::ToInt(ledger[0]), db::ToInt(ledger[1]), batch.rows_visited, took, task_->hot_share()});
   sizer_.Report(took);
   return true;
 }
 
 // Decides what a failed batch means. Returns where the batch may be tried again (cut anew), throws
 // where it may not; resets the lease where the span belongs to another worker now.
-void Worker::Settle(const db::Error& error, const Batch&) {
+void Worker::Settle(const db::Error& error) {
   const std::string message = error.what();
   db::Log(db::LogLevel::kWarning, "batch failed",
           {{"sqlstate", error.sqlstate()}, {"message", message}});

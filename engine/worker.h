@@ -66,7 +66,6 @@ struct BatchReport {
   std::int64_t batch = 0;
   std::int64_t rows = 0;
   std::int64_t rows_visited = 0;
-  std::int64_t rows_target = 0;
   std::chrono::microseconds duration{0};
   double hot_share = -1;
 };
@@ -92,7 +91,7 @@ class Worker {
   void WorkSpan();
   bool Cut(std::optional<Batch>& batch);
   bool RunBatch(Batch batch);
-  void Settle(const db::Error& error, const Batch& batch);
+  void Settle(const db::Error& error);
   void SetAside(const db::Error& error);
   bool WillPass(const db::Error& error) const;
   void RetryLater(const db::Error& error);

@@ -25,7 +25,7 @@ std::size_t Distance(std::string_view left, std::string_view right) {
 
 std::string NearName(std::string_view name, const std::vector<std::string>& candidates) {
   std::string nearest;
-  std::size_t limit = std::max<std::size_t>(1, name.size() / 3) + 1;
+  std::size_t limit = std::max<std::size_t>(1, (name.size() + 1) / 3) + 1;
   for (const std::string& candidate : candidates) {
     const std::size_t distance = Distance(name, candidate);
     if (distance >= limit) continue;

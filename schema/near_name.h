@@ -10,7 +10,7 @@
 namespace pawl::schema {
 
 // Returns the candidate that is a slip of the hand away from `name` (at most a third of its
-// letters, and at least one), or an empty text.
+// letters, rounded, and at least one), or an empty text.
 std::string NearName(std::string_view name, const std::vector<std::string>& candidates);
 
 }  // namespace pawl::schema

@@ -5,7 +5,6 @@
 #include <cctype>
 #include <charconv>
 #include <cstdint>
-#include <numeric>
 #include <vector>
 
 #include <fmt/format.h>
@@ -13,6 +12,7 @@
 
 #include "db/error.h"
 #include "schema/ast.h"
+#include "schema/near_name.h"
 #include "schema/statement.h"
 
 namespace pawl::schema {
@@ -119,29 +119,10 @@ const std::array<OptionRule, 13>& Rules() {
   return kRules;
 }
 
-std::size_t EditDistance(std::string_view left, std::string_view right) {
-  std::vector<std::size_t> row(right.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= left.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= right.size(); ++j) {
-      const std::size_t substituted = diagonal + (left[i - 1] == right[j - 1] ? 0U : 1U);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-    }
-  }
-  return row.back();
-}
-
 [[noreturn]] void FailUnknown(const Place& place, const std::string& name) {
-  const OptionRule* nearest = Rules().data();
-  for (const OptionRule& rule : Rules()) {
-    if (EditDistance(name, rule.name) < EditDistance(name, nearest->name)) nearest = &rule;
-  }
   std::string remedy = fmt::format("The options are {}.", fmt::join(KnownOptions(), ", "));
-  if (EditDistance(name, nearest->name) <= 3) {
-    remedy = fmt::format("Did you mean \"{}\"? {}", nearest->name, remedy);
+  if (const std::string nearest = NearName(name, KnownOptions()); !nearest.empty()) {
+    remedy = fmt::format("Did you mean \"{}\"? {}", nearest, remedy);
   }
   FailAt(place, fmt::format("there is no option \"{}\"", name), remedy);
 }

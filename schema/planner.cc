@@ -185,7 +185,7 @@ SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
     constexpr std::size_t kLengthMax = 70;
     std::string line = sql.substr(0, sql.find('\n'));
     if (line.size() <= kLengthMax) return line;
-    line.resize(line.find_last_of(' ', kLengthMax));
+    line.resize(std::min(line.find_last_of(" \t", kLengthMax), kLengthMax));
     return line + " …";
   }
 

@@ -16,13 +16,17 @@ Position PositionFrom(const std::string& text) {
   try {
     return json::value_to<Position>(json::parse(text));
   } catch (const std::exception&) {
-    throw db::Error(
-        db::Action::kStop,
-        fmt::format("The control schema holds the position {}, which this program does not "
-                    "understand: it was written by another version or by hand. Put it back, or "
-                    "give the run up with `pawl abort`.",
-                    text));
+    FailDamaged("position", text);
   }
+}
+
+void FailDamaged(std::string_view what, const std::string& text) {
+  throw db::Error(
+      db::Action::kStop,
+      fmt::format("The control schema holds the {} {}, which this program does not understand: it "
+                  "was written by another version or by hand. Put it back, or give the run up with "
+                  "`pawl abort`.",
+                  what, text));
 }
 
 std::string Display(const Position& position) {

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pawl::schema {
@@ -20,6 +21,9 @@ struct Range {
 std::string ToText(const Position& position);
 // Throws db::Error (kStop) when `text` is not such an array.
 Position PositionFrom(const std::string& text);
+
+// Throws db::Error (kStop): the control schema holds `text`, which is no `what`.
+[[noreturn]] void FailDamaged(std::string_view what, const std::string& text);
 
 // "17" or "(a, 2021-01-01)", for people.
 std::string Display(const Position& position);

@@ -77,10 +77,9 @@ Rendered RenderKeyAt(const Backfill& backfill, const Slice& slice, std::int64_t 
 // The last key of the table; no row where it is empty. Key orders only.
 std::string RenderLastKey(const Backfill& backfill);
 
-// About `sample` keys of the range in order, from a block sample. Key orders only.
+// Some keys of the range in order, from a sample of `percent` of the blocks. Key orders only.
 Rendered RenderKeySample(const Backfill& backfill, const Range& range, double percent);
 
-// Number of blocks of the walked table now.
 // The key, as a position, of a row in `slice` that the statement would change.
 Rendered RenderRowKey(const Backfill& backfill, const Slice& slice);
 
@@ -88,6 +87,7 @@ Rendered RenderRowKey(const Backfill& backfill, const Slice& slice);
 // thousand. Rows that hold already what they would get are left out where that can be told.
 std::string RenderRowsLeft(const Backfill& backfill);
 
+// Number of blocks of the walked table now.
 std::string RenderBlockCount(const Backfill& backfill);
 
 // What a revert does with rows that no longer hold what the migration wrote. kStop: the statement

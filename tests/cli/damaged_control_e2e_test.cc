@@ -107,7 +107,9 @@ TEST_F(DamagedControlE2eTest, ACursorThatIsNone) {
 }
 
 TEST_F(DamagedControlE2eTest, ACursorOfAnotherKey) {
-  for (const char* cursor : {R"({"at": ["banana"]})", R"({"at": ["1", "2"]})", R"({"at": []})"}) {
+  for (const char* cursor : {R"({"at": ["banana"]})", R"({"at": ["1", "2"]})", R"({"at": []})",
+                             R"({"at": ["1"], "window": [null, ["9"]], "residues": [0, 99]})",
+                             R"({"at": ["1"], "window": [null, ["9"]], "residues": [1, 1]})"}) {
     SCOPED_TRACE(cursor);
     const std::string rows = half_.Hash();
     database_.Exec(std::string("UPDATE pawl.span SET cursor = $x$") + cursor +

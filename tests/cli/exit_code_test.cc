@@ -40,12 +40,18 @@ TEST(ExitCodeTest, ADifferenceOutranksTheState) {
   EXPECT_EQ(ExitCodeFor(result), 0);
 }
 
-TEST(ExitCodeTest, ConflictsThatWereForcedAreNotLeft) {
+TEST(ExitCodeTest, ARevertThatLeavesRowsAloneSaysSo) {
   engine::RunResult result = InState("reverted");
+  result.reverts = true;
+  EXPECT_EQ(ExitCodeFor(result), 0);
   result.conflicts = 1;
-  EXPECT_EQ(ExitCodeForRevert(result, engine::OnConflict::kStop), 5);
-  EXPECT_EQ(ExitCodeForRevert(result, engine::OnConflict::kSkip), 5);
-  EXPECT_EQ(ExitCodeForRevert(result, engine::OnConflict::kForce), 0);
+  EXPECT_EQ(ExitCodeFor(result), 5);
+  result.state = "paused";
+  EXPECT_EQ(ExitCodeFor(result), 130);
+  result.state = "failed";
+  EXPECT_EQ(ExitCodeFor(result), 1);
+  result.stopped_at_conflict = true;
+  EXPECT_EQ(ExitCodeFor(result), 5);
 }
 
 }  // namespace

@@ -47,10 +47,9 @@ TEST(SummaryTest, ARevertAskedForAgainStillNamesItsConflicts) {
   engine::RunResult result = Completed();
   result.state = "reverted";
   result.already_done = true;
-  EXPECT_EQ(RevertSummary(result, engine::OnConflict::kSkip),
-            "Nothing to do: run 7 (add_total) is already taken back.");
+  EXPECT_EQ(RevertSummary(result), "Nothing to do: run 7 (add_total) is already taken back.");
   result.conflicts = 3;
-  EXPECT_EQ(RevertSummary(result, engine::OnConflict::kForce),
+  EXPECT_EQ(RevertSummary(result),
             "Nothing to do: run 7 (add_total) is already taken back. Left alone: 3 conflicts: rows "
             "the application has changed since. List: SELECT * FROM pawl.conflict WHERE run_id = "
             "7");
@@ -90,11 +89,38 @@ TEST(SummaryTest, DifferencesAreNamedUpToTwenty) {
 TEST(SummaryTest, RevertSaysWhatWasLeft) {
   engine::RunResult result = Completed();
   result.state = "reverted";
-  EXPECT_EQ(RevertSummary(result, engine::OnConflict::kStop),
+  EXPECT_EQ(RevertSummary(result),
             "Taken back: 1,000,000 rows of run 7, in 6.2 s (161,290 rows/s).");
   result.conflicts = 2;
-  EXPECT_NE(RevertSummary(result, engine::OnConflict::kSkip).find("Left alone: 2 conflicts"),
-            std::string::npos);
+  EXPECT_NE(RevertSummary(result).find("Left alone: 2 conflicts"), std::string::npos);
+}
+
+TEST(SummaryTest, ARevertThatDoesNotEndSaysWhyAndHowToGoOn) {
+  engine::RunResult result = Completed();
+  result.rows_done = 10;
+  result.conflicts = 2;
+  result.state = "failed";
+  result.reason = "Make room on the server's disk.";
+  EXPECT_EQ(RevertSummary(result),
+            "Reverting run 7 (add_total) failed: Make room on the server's disk. 10 rows taken "
+            "back so far. Carry on with: pawl resume 7. Left alone: 2 conflicts: rows the "
+            "application has changed since. List: SELECT * FROM pawl.conflict WHERE run_id = 7");
+  result.stopped_at_conflict = true;
+  result.reason = "Row 17 was changed. Choose --on-conflict skip";
+  EXPECT_EQ(RevertSummary(result),
+            "Reverting run 7 (add_total) stopped: Row 17 was changed. Choose --on-conflict skip. "
+            "10 rows taken back so far.");
+  result = Completed();
+  result.rows_done = 10;
+  result.state = "paused";
+  result.reason = "paused by an interrupt";
+  EXPECT_EQ(RevertSummary(result),
+            "Reverting run 7 (add_total) is paused by an interrupt. 10 rows taken back so far. "
+            "Carry on with: pawl resume 7");
+  result.state = "aborted";
+  result.reason.clear();
+  EXPECT_EQ(RevertSummary(result),
+            "Reverting run 7 (add_total) is aborted. 10 rows taken back so far.");
 }
 
 TEST(JsonTest, AResultHasItsMembersWithAndWithoutAProof) {

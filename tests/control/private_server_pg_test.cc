@@ -139,6 +139,7 @@ TEST(PrivateServerTest, LeavesNothingWhereItWasKilledTogetherWithItsOwner) {
   EXPECT_TRUE(Owner(true).WaitUntilGone());
 }
 
+// No test: the program that the tests above start, and kill.
 TEST(PrivateServerTest, DISABLED_OwnerForAnotherTest) {
   const char* path = std::getenv("PAWL_OWNER_WRITES");
   ASSERT_TRUE(path) << "started by the tests above only";

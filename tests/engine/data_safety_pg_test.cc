@@ -252,7 +252,9 @@ TEST_F(DataSafetyPgTest, CompositesComeBackAsTheyWere) {
 
 // Rows move all the time by updates that have nothing to do with the statement.
 TEST_F(DataSafetyPgTest, BlockOrderMissesNoRowThatMoves) {
-  if (database_.Integer("SHOW server_version_num") < 140000) GTEST_SKIP();
+  if (database_.Integer("SHOW server_version_num") < 140000) {
+    GTEST_SKIP() << "Block order needs PostgreSQL 14.";
+  }
   database_.Exec(
       "CREATE TABLE t (id bigint PRIMARY KEY, filler text, c integer) WITH (autovacuum_enabled = "
       "off); INSERT INTO t SELECT g, repeat('x', 500), NULL FROM generate_series(1, 20000) AS g; "
@@ -282,7 +284,9 @@ TEST_F(DataSafetyPgTest, BlockOrderMissesNoRowThatMoves) {
 }
 
 TEST_F(DataSafetyPgTest, BadRowsInBlockOrderAreSetAsideOnceByTheirKey) {
-  if (database_.Integer("SHOW server_version_num") < 140000) GTEST_SKIP();
+  if (database_.Integer("SHOW server_version_num") < 140000) {
+    GTEST_SKIP() << "Block order needs PostgreSQL 14.";
+  }
   database_.Exec(
       "CREATE TABLE t (id bigint PRIMARY KEY, a integer, c integer CHECK (c <> 1717)); INSERT INTO t "
       "SELECT g, g, NULL FROM generate_series(1, 3000) AS g");
@@ -309,7 +313,9 @@ TEST_F(DataSafetyPgTest, APartitionedTargetIsProvedRowByRow) {
 }
 
 TEST_F(DataSafetyPgTest, BlockOrderIsProvedInEveryRound) {
-  if (database_.Integer("SHOW server_version_num") < 140000) GTEST_SKIP();
+  if (database_.Integer("SHOW server_version_num") < 140000) {
+    GTEST_SKIP() << "Block order needs PostgreSQL 14.";
+  }
   database_.Exec(
       "CREATE FUNCTION doubled(integer) RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2'; "
       "CREATE TABLE t (id bigint PRIMARY KEY, a integer, c integer); INSERT INTO t SELECT g, g FROM "

@@ -176,6 +176,21 @@ TEST_F(OnlineDdlPgTest, CanBePausedWhileItWaitsAndLeavesNothingInvalid) {
   EXPECT_EQ(InvalidIndexes(), 0);
 }
 
+// Longer than a control session waits for a lock of any other kind.
+TEST_F(OnlineDdlPgTest, WaitsForALongTransactionUntilItEnds) {
+  test::Sql longest(database_.url());
+  longest.Exec("BEGIN; UPDATE t SET b = 'long' WHERE id = 1");
+  auto running = std::async(std::launch::async, [&] {
+    Engine engine{db::ConnectionString(database_.url())};
+    return engine.Run("m", "CREATE INDEX t_a ON t (a)", {}, {});
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(6'500));
+  longest.Exec("COMMIT");
+  const RunResult result = running.get();
+  EXPECT_EQ(result.state, "completed") << result.reason;
+  EXPECT_EQ(InvalidIndexes(), 0);
+}
+
 TEST_F(OnlineDdlPgTest, WhatHasNoOnlineFormThereIsRefusedWithTheReason) {
   database_.Exec(
       "CREATE TABLE p (id integer) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR "

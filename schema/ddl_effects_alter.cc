@@ -1,0 +1,221 @@
+// What ALTER TABLE does, sub-command by sub-command, and ALTER INDEX in the same clothes.
+#include "schema/ddl_effect_takers.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "schema/ast_queries.h"
+#include "schema/ddl_effect_table.h"
+#include "schema/type_text.h"
+
+namespace pawl::schema {
+namespace {
+
+constexpr std::string_view kAlter = "ALTER TABLE … ";
+
+// What a new column's constraints and default make of ADD COLUMN.
+class NewColumn {
+ public:
+  NewColumn(const AstObject& column, const TableName& table) : table_(table) {
+    for (const AstValue& node : ArrayMember(column, "constraints")) {
+      if (const AstObject* constraint = NodeOf(node, "Constraint")) Take(*constraint);
+    }
+    const AstObject* type = ObjectMember(column, "typeName");
+    if (type != nullptr && IsSerial(*type)) has_sequence_ = true;
+  }
+
+  DdlEffect Effect() const {
+    DdlEffect effect = EffectOf(*RowOf("AT_AddColumn"), table_);
+    if (!referenced_.name.empty()) {
+      effect.locks.push_back({referenced_, LockLevel::kShareRowExclusive});
+    }
+    if (has_sequence_ || is_identity_ || is_generated_) {
+      effect.rewrites = effect.scans = Certainty::kYes;
+      effect.rule = is_generated_  ? "add_generated_column"
+                    : is_identity_ ? "add_identity_column"
+                                   : "add_serial_column";
+      effect.online_form =
+          "Add the plain column, keep it in step by a trigger, fill it in batches, then give it "
+          "its default or constraint.";
+    } else if (default_ != nullptr && !IsPlain(*default_)) {
+      // Volatile or not is for the catalogue to say.
+      effect.rewrites = effect.scans = Certainty::kDepends;
+      effect.rule = "add_column_default";
+      effect.online_form =
+          "Add the column without the default, then ALTER COLUMN … SET DEFAULT, then fill the old "
+          "rows in batches.";
+    }
+    if (builds_index_ || checks_) {
+      effect.scans = Certainty::kYes;
+      effect.rule = builds_index_ ? "add_unique_column" : "add_checked_column";
+      effect.online_form =
+          "Add the plain column first; then the constraint by its own online form.";
+    }
+    if (is_not_null_ && default_ == nullptr && !has_sequence_ && !is_identity_ && !is_generated_) {
+      effect.rule = "add_not_null_column";
+      effect.scans = Certainty::kYes;
+      effect.online_form =
+          "It fails as soon as the table has a row. Give it a constant DEFAULT, or add it without "
+          "NOT NULL, fill it in batches, and make it NOT NULL by a validated check.";
+    }
+    return effect;
+  }
+
+ private:
+  void Take(const AstObject& constraint) {
+    const std::string type = TextMember(constraint, "contype");
+    if (type == "CONSTR_NOTNULL") is_not_null_ = true;
+    if (type == "CONSTR_DEFAULT") default_ = Member(constraint, "raw_expr");
+    if (type == "CONSTR_IDENTITY") is_identity_ = true;
+    if (type == "CONSTR_GENERATED") is_generated_ = true;
+    if (type == "CONSTR_CHECK") checks_ = true;
+    if (type == "CONSTR_PRIMARY" || type == "CONSTR_UNIQUE") builds_index_ = true;
+    if (type == "CONSTR_FOREIGN") referenced_ = TableIn(constraint, "pktable");
+  }
+
+  // The same for every row for certain: no function, no column.
+  static bool IsPlain(const AstValue& expression) {
+    return !Contains(expression, "FuncCall") && !Contains(expression, "SQLValueFunction");
+  }
+
+  TableName table_;
+  TableName referenced_;
+  const AstValue* default_ = nullptr;
+  bool is_not_null_ = false;
+  bool has_sequence_ = false;
+  bool is_identity_ = false;
+  bool is_generated_ = false;
+  bool checks_ = false;
+  bool builds_index_ = false;
+};
+
+// The row for ADD CONSTRAINT; empty if the table has none.
+std::string_view KeyOfConstraint(const AstObject& constraint) {
+  const std::string type = TextMember(constraint, "contype");
+  const bool not_valid = FlagMember(constraint, "skip_validation");
+  const bool using_index = !TextMember(constraint, "indexname").empty();
+  if (type == "CONSTR_CHECK") return not_valid ? "check_not_valid" : "check";
+  if (type == "CONSTR_FOREIGN") return not_valid ? "foreign_key_not_valid" : "foreign_key";
+  if (type == "CONSTR_UNIQUE") return using_index ? "unique_using_index" : "unique";
+  if (type == "CONSTR_PRIMARY") return using_index ? "primary_key_using_index" : "primary_key";
+  if (type == "CONSTR_EXCLUSION") return "exclusion";
+  return {};
+}
+
+// Storage parameters that change what running statements rely on lock everybody out; all others
+// are for the next VACUUM or INSERT.
+bool LocksOut(const AstArray& options) {
+  static const std::set<std::string, std::less<>> kHeavy = {
+      "user_catalog_table", "security_barrier", "check_option",          "security_invoker",
+      "fastupdate",         "buffering",        "gin_pending_list_limit"};
+  return std::any_of(options.begin(), options.end(), [](const AstValue& node) {
+    const AstObject* option = NodeOf(node, "DefElem");
+    return option != nullptr && kHeavy.contains(TextMember(*option, "defname"));
+  });
+}
+
+void TakeAlterIndex(const AstObject& command, EffectList& effects) {
+  const std::string subtype = TextMember(command, "subtype");
+  DdlEffect& effect = effects.Add("alter_index", {});
+  effect.words =
+      "ALTER INDEX … " + std::string(RowOf(subtype) == nullptr ? "…" : RowOf(subtype)->words);
+  if (subtype == "AT_SetTableSpace") {
+    effect.rewrites = Certainty::kYes;
+    effect.also_locks = "the index, so that every statement on its table waits";
+    effect.online_form = "Build it anew there, CONCURRENTLY, and drop the old one.";
+  }
+}
+
+void TakePartition(const std::string& subtype, const AstObject& definition, const TableName& table,
+                   EffectList& effects) {
+  const AstObject* command = ObjectMember(definition, "PartitionCmd");
+  if (command == nullptr) return effects.AddUnknown();
+  const TableName partition = TableIn(*command, "name");
+  if (subtype == "AT_DetachPartition") {
+    const bool concurrently = FlagMember(*command, "concurrent");
+    DdlEffect& effect = effects.Add(concurrently ? "detach_concurrently" : subtype, table, kAlter);
+    effect.locks.push_back({partition, LockLevel::kAccessExclusive});
+    return;
+  }
+  DdlEffect& effect = effects.Add(subtype, table, kAlter);
+  effect.locks.push_back({partition, LockLevel::kAccessExclusive});
+  effect.scans = Certainty::kDepends;
+  effect.also_locks = "the default partition, where there is one";
+}
+
+void TakeConstraint(const AstObject& constraint, const TableName& table, EffectList& effects) {
+  const std::string_view key = KeyOfConstraint(constraint);
+  if (key.empty()) return effects.AddUnknown();
+  DdlEffect& effect = effects.Add(key, table, kAlter);
+  if (key.starts_with("primary_key")) effect.also_locks = "tables that inherit from it";
+  const TableName referenced = TableIn(constraint, "pktable");
+  if (!referenced.name.empty() && referenced != table) {
+    effect.locks.push_back({referenced, LockLevel::kShareRowExclusive});
+  }
+}
+
+void TakeAlter(const AstObject& command, const TableName& table, EffectList& effects) {
+  const std::string subtype = TextMember(command, "subtype");
+  const AstObject* definition = ObjectMember(command, "def");
+  if (subtype == "AT_AddColumn" && definition != nullptr) {
+    if (const AstObject* column = ObjectMember(*definition, "ColumnDef")) {
+      DdlEffect effect = NewColumn(*column, table).Effect();
+      effect.words = std::string(kAlter) + effect.words;
+      effects.Add(std::move(effect));
+      return;
+    }
+  }
+  if (subtype == "AT_AddConstraint" && definition != nullptr) {
+    if (const AstObject* constraint = ObjectMember(*definition, "Constraint")) {
+      return TakeConstraint(*constraint, table, effects);
+    }
+  }
+  if (subtype == "AT_AttachPartition" || subtype == "AT_DetachPartition") {
+    return TakePartition(subtype, *definition, table, effects);
+  }
+  if (RowOf(subtype) == nullptr) return effects.AddUnknown();
+  DdlEffect& effect = effects.Add(subtype, table, kAlter);
+  if (subtype == "AT_AddInherit" || subtype == "AT_DropInherit") {
+    const AstObject* parent =
+        definition == nullptr ? nullptr : ObjectMember(*definition, "RangeVar");
+    if (parent != nullptr) {
+      effect.locks.push_back({RelationOf(*parent), subtype == "AT_AddInherit"
+                                                       ? LockLevel::kShareUpdateExclusive
+                                                       : LockLevel::kAccessShare});
+    }
+  }
+  if ((subtype == "AT_SetRelOptions" || subtype == "AT_ResetRelOptions") && definition != nullptr &&
+      LocksOut(ItemsOf(*Member(command, "def")))) {
+    effect.locks.front().level = LockLevel::kAccessExclusive;
+  }
+  if (subtype == "AT_SetIdentity" || subtype == "AT_DropIdentity" || subtype == "AT_SetLogged" ||
+      subtype == "AT_SetUnLogged") {
+    effect.also_locks = "the sequences of its columns";
+  }
+  if (subtype == "AT_DropConstraint") {
+    effect.also_locks = "the other table, where it is a foreign key";
+  }
+}
+
+}  // namespace
+
+// ALTER TABLE, and ALTER INDEX, VIEW, … in the same clothes.
+void TakeAlterTable(const AstObject& body, EffectList& effects) {
+  const std::string object = TextMember(body, "objtype");
+  const TableName table = TableIn(body, "relation");
+  for (const AstValue& node : ArrayMember(body, "cmds")) {
+    const AstObject* command = NodeOf(node, "AlterTableCmd");
+    if (command == nullptr) continue;
+    if (object == "OBJECT_INDEX") {
+      TakeAlterIndex(*command, effects);
+    } else if (object == "OBJECT_TYPE") {
+      // Composite types may be columns' and tables' types: what then, is not here.
+      effects.AddUnknown();
+    } else {
+      TakeAlter(*command, table, effects);
+    }
+  }
+}
+
+}  // namespace pawl::schema
