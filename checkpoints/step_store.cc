@@ -79,6 +79,13 @@ std::int64_t Conflicts(db::Session& session, std::int64_t run) {
           .rows[0][0]);
 }
 
+void ForceKept(db::Session& session, std::int64_t run) {
+  session.Query(
+      "UPDATE pawl.conflict SET forced = true WHERE run_id = $1::bigint AND batch_id = 0 AND NOT "
+      "forced",
+      {Text(run)});
+}
+
 std::int64_t UndoBytes(db::Session& session, std::int64_t run) {
   return db::ToInt(
       session

@@ -33,6 +33,10 @@ std::int64_t RowsQuarantined(db::Session& session, std::int64_t run);
 // Rows that a revert left alone because the application had changed them.
 std::int64_t Conflicts(db::Session& session, std::int64_t run);
 
+// Marks as forced what an earlier way back has kept whole: columns and tables that the application
+// has filled, and rows of columns that the run made. Their DROP takes all of it.
+void ForceKept(db::Session& session, std::int64_t run);
+
 // Bytes of all undo tables of the run.
 std::int64_t UndoBytes(db::Session& session, std::int64_t run);
 

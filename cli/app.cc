@@ -45,6 +45,17 @@ std::string ChosenCommand(const CLI::App& app) {
   return chosen.empty() ? "pawl" : "pawl " + chosen.front()->get_name();
 }
 
+// A run that is at work connects again by itself; here a command broke off before or behind that.
+std::string Sentence(const db::Error& error) {
+  if (error.action() != db::Action::kReconnect) return error.what();
+  std::string message = error.what();
+  while (!message.empty() && message.back() == '.') message.pop_back();
+  return fmt::format(
+      "The connection to the server broke: {}. What was committed before is kept, and nothing is "
+      "half done. Give the same command again: it carries on from there.",
+      message);
+}
+
 int ExitUsage(const CLI::App& app, const CLI::ParseError& error, const Output& output) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help
   const std::vector<std::string> left = app.remaining();
@@ -84,7 +95,7 @@ int Main(int argc, char** argv) {
     return ExitUsage(app, error, output);
   } catch (const db::Error& error) {
     const ExitCode code = ExitCodeFor(error);
-    output.Fail(error.what(), code);
+    output.Fail(Sentence(error), code);
     return code;
   } catch (const std::exception& error) {
     output.Fail(error.what(), kFailed);

@@ -26,6 +26,10 @@ function(_pawl_common target)
     # GCC 12 sees uninitialized members in <stop_token> and <optional> once sanitizers instrument them.
     target_compile_options(${target} PUBLIC -fsanitize=${PAWL_SANITIZE} -fno-omit-frame-pointer
                                             -Wno-maybe-uninitialized)
+    if(PAWL_SANITIZE STREQUAL thread)
+      # Boost.Asio has fences, which ThreadSanitizer does not see; its loop has one thread here.
+      target_compile_options(${target} PUBLIC -Wno-tsan)
+    endif()
     target_link_options(${target} PUBLIC -fsanitize=${PAWL_SANITIZE})
   endif()
   if(PAWL_FAULT_POINTS)

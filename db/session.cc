@@ -16,24 +16,23 @@
 
 namespace pawl::db {
 
-std::int64_t ToInt(const Value& value) {
-  PAWL_CHECK(value.has_value());
-  return std::strtoll(value->c_str(), nullptr, 10);
+// A catalog function gives a null for what another session drops at this moment, and a hand may
+// leave one in the control schema: no check, which would abort.
+const std::string& ToText(const Value& value) {
+  if (value) return *value;
+  throw Error(Action::kStop,
+              "The server answered with nothing where a value was asked for: another session is "
+              "changing the table or the control schema at this moment. Nothing is half done. Give "
+              "the same command again.");
 }
 
-double ToDouble(const Value& value) {
-  PAWL_CHECK(value.has_value());
-  return std::strtod(value->c_str(), nullptr);
-}
+std::int64_t ToInt(const Value& value) { return std::strtoll(ToText(value).c_str(), nullptr, 10); }
+
+double ToDouble(const Value& value) { return std::strtod(ToText(value).c_str(), nullptr); }
 
 bool ToBool(const Value& value) {
-  PAWL_CHECK(value.has_value());
-  return *value == "t" || *value == "true" || *value == "1";
-}
-
-const std::string& ToText(const Value& value) {
-  PAWL_CHECK(value.has_value());
-  return *value;
+  const std::string& text = ToText(value);
+  return text == "t" || text == "true" || text == "1";
 }
 
 std::string SettingsSql(const SessionSettings& settings) {
@@ -75,9 +74,9 @@ std::string StateOf(const pqxx::sql_error& error) {
   return {};
 }
 
-// Runs `work`, and turns whatever libpqxx throws into an Error.
+// Runs `work` on `connection`, and turns whatever libpqxx throws into an Error.
 template <typename Work>
-auto Translated(Work&& work) -> decltype(work()) {
+auto Translated(const pqxx::connection& connection, Work&& work) -> decltype(work()) {
   try {
     return work();
   } catch (const Error&) {
@@ -96,7 +95,9 @@ auto Translated(Work&& work) -> decltype(work()) {
   } catch (const pqxx::broken_connection& error) {
     throw Error(Action::kReconnect, CleanMessage(error.what()));
   } catch (const std::exception& error) {
-    throw Error(Action::kStop, CleanMessage(error.what()));
+    // Of a connection that has broken before, libpqxx complains in many words and classes.
+    throw Error(connection.is_open() ? Action::kStop : Action::kReconnect,
+                CleanMessage(error.what()));
   }
 }
 
@@ -194,13 +195,10 @@ class Session::Implementation {
  public:
   explicit Implementation(const std::string& conninfo) : connection_(conninfo) {
 #if PQXX_VERSION_MAJOR < 7
-    // Else it connects anew by itself: without our settings, without our advisory locks.
+    // It would connect again by itself: without our settings and locks, and to any server that
+    // answers at the address by then.
     connection_.inhibit_reactivation(true);
 #endif
-  }
-
-  void RequireOpen() const {
-    if (!connection_.is_open()) throw Error(Action::kReconnect, "the connection broke");
   }
 
   pqxx::connection connection_;
@@ -224,8 +222,7 @@ Session::Session(const ConnectionString& where, const std::string& role,
 Session::~Session() = default;
 
 Result Session::Query(const std::string& sql, const std::vector<Value>& parameters) {
-  return Translated([&] {
-    implementation_->RequireOpen();
+  return Translated(implementation_->connection_, [&] {
     if (implementation_->transaction_) {
       return Copied(Run(*implementation_->transaction_, sql, parameters));
     }
@@ -242,8 +239,7 @@ int Session::backend_pid() const { return implementation_->backend_pid_; }
 Transaction::Transaction(Session& session, bool repeatable_read, bool read_only)
     : session_(session) {
   PAWL_CHECK(!session_.implementation_->transaction_);
-  Translated([&] {
-    session_.implementation_->RequireOpen();
+  Translated(session_.implementation_->connection_, [&] {
     session_.implementation_->transaction_ =
         std::make_unique<pqxx::work>(session_.implementation_->connection_);
     if (repeatable_read || read_only) {
@@ -263,10 +259,8 @@ Transaction::~Transaction() {
 }
 
 void Transaction::Commit() {
-  Translated([&] {
-    session_.implementation_->RequireOpen();
-    session_.implementation_->transaction_->commit();
-  });
+  Translated(session_.implementation_->connection_,
+             [&] { session_.implementation_->transaction_->commit(); });
   session_.implementation_->transaction_.reset();
 }
 

@@ -242,7 +242,10 @@ RunResult Engine::Revert(std::int64_t run, const RevertSettings& settings,
                          const OnProgress& on_progress) {
   auto session = OpenControl(where_);
   const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
-  if (row.state == "reverted") return DoneAlready(*session, row);
+  const bool forces_rest = settings.on_conflict == OnConflict::kForce && row.state == "reverted" &&
+                           checkpoints::Conflicts(*session, run) > 0;
+  if (forces_rest) RequireForcible(*session, run);
+  if (row.state == "reverted" && !forces_rest) return DoneAlready(*session, row);
   const schema::Plan plan = PlanToCarryOn(where_, *session, row);
   RequireConnections(*session, settings.workers.value_or(row.workers));
   if (row.state == "running" || row.state == "verifying") {

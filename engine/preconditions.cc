@@ -206,6 +206,22 @@ void RequireRevertible(db::Session& session, const checkpoints::RunRow& run,
   }
 }
 
+void RequireForcible(db::Session& session, std::int64_t run) {
+  const auto found = session.Query(
+      "SELECT count(*), min(step) FROM pawl.conflict WHERE run_id = $1::bigint AND NOT forced AND "
+      "batch_id > 0",
+      {std::to_string(run)});
+  const std::int64_t rows = db::ToInt(found.rows.at(0)[0]);
+  if (rows == 0) return;
+  db::FailInput(fmt::format(
+      "Run {0} is taken back, but for {1} rows that the application had changed and that were left "
+      "to it. The way back has passed them, and the application may have changed others since, so "
+      "they can no longer be forced. Nothing was changed. SELECT * FROM pawl.conflict WHERE run_id "
+      "= {0} lists them, and pawl.undo_{0}_{2} holds what was there before, where the step kept "
+      "that: mend them by hand.",
+      run, rows, db::ToText(found.rows[0][1])));
+}
+
 void RefuseToRepeat(db::Session& session, const schema::Plan& plan) {
   const bool repeats = std::any_of(
       plan.steps.begin(), plan.steps.end(),

@@ -45,6 +45,10 @@ void RequireConnections(db::Session& session, int workers);
 void RequireRevertible(db::Session& session, const checkpoints::RunRow& run,
                        const schema::Plan& plan, const RevertSettings& settings);
 
+// Refuses to force, behind a way back that is at its end, rows which that one left alone by their
+// undo records.
+void RequireForcible(db::Session& session, std::int64_t run);
+
 // Refuses to begin where an aborted run of the same name has changed rows that `plan` would change
 // once more.
 void RefuseToRepeat(db::Session& session, const schema::Plan& plan);

@@ -16,6 +16,7 @@ void RunProcess::GoBack() {
 #ifndef PAWL_MUTANT_retire_forward
   checkpoints::RetireForwardSpans(*session_, run_id_);
 #endif
+  if (settings.on_conflict == OnConflict::kForce) checkpoints::ForceKept(*session_, run_id_);
   // The sync triggers go first: they would fill again what is being emptied.
   for (const schema::Step& step : plan_.steps) {
     if (step.kind != schema::StepKind::kSyncOn || !settings.batches.empty()) continue;

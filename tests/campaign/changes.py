@@ -41,7 +41,8 @@ _ALL = lambda row: True  # noqa: E731
 
 def _total(**more: object) -> Change:
     change = Change("total", "column", _TOTAL, ("total",), lambda row: "total" not in row,
-                    lambda row: {"total": row["price"] * row["qty"]}, undo="implicit")
+                    lambda row: {"total": row["price"] * row["qty"]}, undo="implicit",
+                    block_order=True)
     return replace(change, **more)  # type: ignore[arg-type]
 
 
@@ -70,10 +71,10 @@ CHANGES = (
            lambda row: {"n": row["n"], "grp": row["grp"], "doubled": row["x"] * 2,
                         **({"note": row["status"]} if "status" in row else {})}),
     _total(),
-    _total(name="total in sync", option="keep_in_sync", sync=True, block_order=True),
+    _total(name="total in sync", option="keep_in_sync", sync=True),
     _total(name="total with images", option="undo=image", undo="image"),
     _total(name="total in sync with images", option="keep_in_sync undo=image", undo="image",
-           sync=True, block_order=True),
+           sync=True),
 )
 
 

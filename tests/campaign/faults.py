@@ -33,7 +33,7 @@ class Fault:
     server: bool = False  # The server is another one, or elsewhere, afterwards: once per run.
     sanitized: bool | None = None  # Only with the build with fault points, or only without.
     forward_only: bool = False
-    ddl_only: bool = False  # Only with migrations that change the schema.
+    kinds: tuple[str, ...] = ()  # Only with changes of these kinds; empty: with all.
     weight: float = 1.0
     alone: bool = False
     starts: bool = False  # As the first fault, it starts the run itself.
@@ -42,7 +42,7 @@ class Fault:
     def fits(self, change: Change, forward: bool, sanitized: bool) -> bool:
         return ((forward or not self.forward_only)
                 and (self.sanitized is None or self.sanitized == sanitized)
-                and (not self.ddl_only or change.kind == "column"))
+                and (not self.kinds or change.kind in self.kinds))
 
     def excludes(self, other: Fault) -> bool:
         return self.alone or other.alone or (self.server and other.server)
@@ -168,7 +168,7 @@ def _crash(stage: Stage) -> None:
         stage.server.start()
 
 
-@_fault("failover", "F2", proxy=True, server=True, forward_only=True)
+@_fault("failover", "F2", proxy=True, server=True, forward_only=True, weight=0.5)
 def _failover(stage: Stage) -> None:
     """Only the application's commits wait for the standby; the run's last batches may be lost."""
     stage.wait_for_batches(stage.rng.choice((0, 3)))
@@ -327,7 +327,12 @@ def _freeze(stage: Stage) -> None:
 def _rename(stage: Stage) -> None:
     with stage.admin() as admin:
         admin.execute("SET lock_timeout = '5s'")
-        admin.execute("ALTER TABLE t RENAME TO t_elsewhere")
+        try:
+            admin.execute("ALTER TABLE t RENAME TO t_elsewhere")
+        except SqlError as error:
+            if error.sqlstate == "55P03":
+                raise NotPossible from error  # Another fault's old reader is in its way.
+            raise
         time.sleep(stage.rng.uniform(0.1, 0.8))
         while True:
             try:
@@ -339,11 +344,35 @@ def _rename(stage: Stage) -> None:
     stage.restart_if_idle()
 
 
-@_fault("another column", "F11", weight=0.7)
-def _another_column(stage: Stage) -> None:
+def _add_column(stage: Stage) -> str:
+    name = f"later_{stage.rng.randint(1, 10**9)}"
     with stage.admin() as admin:
         admin.execute("SET lock_timeout = '5s'")
-        admin.execute(f"ALTER TABLE t ADD COLUMN later_{stage.rng.randint(1, 10**9)} integer")
+        try:
+            admin.execute(f"ALTER TABLE t ADD COLUMN {name} integer")
+        except SqlError as error:
+            if error.sqlstate == "55P03":
+                raise NotPossible from error  # As with a rename.
+            raise
+    return name
+
+
+@_fault("another column", "F11", weight=0.7, kinds=("update", "column", "insert"))
+def _another_column(stage: Stage) -> None:
+    _add_column(stage)
+
+
+@_fault("column comes and goes", "F11", weight=0.7, kinds=("delete",), survivable=False)
+def _column_comes_and_goes(stage: Stage) -> None:
+    """What a DELETE takes with it could not be brought back whole: it must stop until the column
+    is gone."""
+    if not stage.wait_until(lambda: stage.batches() > 0, 3):
+        raise NotPossible  # Planned with the column, it would miss it later.
+    name = _add_column(stage)
+    time.sleep(stage.rng.uniform(0.1, 0.8))
+    with stage.admin() as admin:
+        admin.execute(f"ALTER TABLE t DROP COLUMN {name}")
+    stage.restart_if_idle()
 
 
 # ---- F12, F13, F14: waiting ----
@@ -376,7 +405,7 @@ def _old_reader(stage: Stage) -> None:
 _STALL_MAX_SECONDS = 3.0  # DDL asks for its lock for 50 ms at a time; the rest is this machine.
 
 
-@_fault("lock queue", "F14", ddl_only=True, starts=True)
+@_fault("lock queue", "F14", kinds=("column",), starts=True)
 def _lock_queue(stage: Stage) -> None:
     """While a long SELECT keeps DDL waiting, readers behind it must not be kept for long."""
     stage.stop_children()
@@ -401,7 +430,10 @@ def _lock_queue(stage: Stage) -> None:
         survivable=False)
 def _wrong_server(stage: Stage) -> None:
     """A restored copy answers at the address; nothing may be written to it."""
+    stage.restart_if_idle()
     stage.wait_for_batches(2)
+    if stage.batches() == 0:
+        raise NotPossible
     wrong = stage.lane.wrong_server()
     dump = os.path.join(stage.directory, "copy.sql")
     servers.own(stage.directory)

@@ -9,8 +9,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 
+import report
 from faults import FAULTS
 from lane import Lane
 from poison import SABOTAGES
@@ -32,10 +32,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--change", help="each run with this migration")
     parser.add_argument("--sabotage", choices=sorted(SABOTAGES),
                         help="damage each run behind its back: every one must be found wrong")
+    parser.add_argument("--json", metavar="FILE", help="write the results there as well")
+    parser.add_argument("--sum", nargs="+", metavar="FILE",
+                        help="run nothing: the table of what several campaigns have written")
     parser.add_argument("--describe", action="store_true", help="say what seeds mean; run nothing")
-    parser.add_argument("--release", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--commit", default="unknown", help=argparse.SUPPRESS)
+    parser.add_argument("--release", help=argparse.SUPPRESS)
     parser.add_argument("--sanitized", help=argparse.SUPPRESS)
-    parser.add_argument("--proxy", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--proxy", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -122,30 +126,10 @@ class Campaign:
 
     def _report(self, seconds: float) -> int:
         outcomes = self._outcomes
-        kinds: Counter[str] = Counter()
-        for outcome in outcomes:
-            kinds.update(outcome.injected)
-        numbers = {name: fault.number for name, fault in FAULTS.items()}
-        numbers |= {"writers": "F6", "poison": "F16"}
-        print(f"\n{'fault':<20} {'':4} times")
-        for name, count in sorted(kinds.items(), key=lambda item: (int(numbers[item[0]][1:]), item)):
-            print(f"{name:<20} {numbers[name]:4} {count:5}")
-        rows = [
-            ("runs", len(outcomes)),
-            ("of them sanitized", sum(o.scenario.sanitized for o in outcomes)),
-            ("seconds", round(seconds)),
-            ("faults injected", sum(count for name, count in kinds.items() if name != "writers")),
-            ("restarts by the operator", sum(o.restarts for o in outcomes)),
-            ("rows written", sum(o.rows_written for o in outcomes)),
-            ("rows lost", sum(len(o.lost) for o in outcomes)),
-            ("rows doubled", sum(len(o.doubled) for o in outcomes)),
-            ("otherwise wrong", sum(len(o.wrong) for o in outcomes)),
-            ("liveness failures", sum(len(o.liveness) for o in outcomes)),
-        ]
-        print()
-        for name, count in rows:
-            print(f"{name:<25} {count:>10,}")
         failed = [outcome for outcome in outcomes if outcome.failed]
+        if self._arguments.json:
+            report.write(self._arguments.json, self._arguments.commit, seconds, outcomes)
+        report.show([report.result_of(self._arguments.commit, seconds, outcomes)])
         if (not failed or self._arguments.sabotage) and not self._arguments.keep:
             shutil.rmtree(self._directory, ignore_errors=True)
         if self._arguments.sabotage:
@@ -162,4 +146,5 @@ class Campaign:
 
 
 if __name__ == "__main__":
-    sys.exit(Campaign(_arguments()).run())
+    given = _arguments()
+    sys.exit(report.show_files(given.sum) if given.sum else Campaign(given).run())

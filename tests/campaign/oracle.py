@@ -55,7 +55,6 @@ class Facts:
     archive: dict[int, Image] = field(default_factory=dict)
     archive_kept: bool = True  # The rows that were in archive before are as they were.
     column_dropped: bool = False
-    has_trigger: bool = False  # The run had a sync trigger.
     committed: set[tuple[int, int]] = field(default_factory=set)  # Writer and op.
 
 
@@ -70,7 +69,6 @@ def read_facts(connection: Connection, sync_window: SyncWindow) -> Facts:
     facts = Facts(images("SELECT n, image FROM app.before"), defaultdict(list), {},
                   images("SELECT n, to_jsonb(t) FROM t"),
                   images("SELECT n, to_jsonb(a) FROM archive AS a WHERE n > 0"))
-    facts.has_trigger = sync_window[0] is not None
     for seq, writer, op, kind, n, image, synced in connection.query(
             "SELECT seq, writer, op, kind, n, image, CASE WHEN $1::timestamptz IS NULL OR at < $1 "
             "OR at >= $4::timestamptz THEN false WHEN at >= $2::timestamptz AND "
@@ -105,9 +103,8 @@ class Judge:
         self._archive = facts.archive
         self._archive_kept = facts.archive_kept
         self._column_dropped = change.kind == "column" and facts.column_dropped
-        # In block order a row may move ahead of the run. The planner chooses it where it may, and
-        # then has a trigger.
-        self._meets_again = change.block_order or facts.has_trigger
+        # In block order a row may move ahead of the run. The planner chooses it where it may.
+        self._meets_again = change.block_order
 
     def judge(self) -> Verdict:
         verdict = Verdict()

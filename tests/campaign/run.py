@@ -24,6 +24,8 @@ from writers import Writers
 
 # Failed for a reason that has gone away, a run is carried on by the operator; so often at most.
 RESTARTS_MAX = 3
+# A conflict that is no row: the column as a whole.
+_KEPT = "reason LIKE 'the application has written to%'"
 # What the application may be told while these faults are at work.
 REFUSALS = {"rename": {"42P01"}, "full disk": {"53100"}}
 
@@ -124,10 +126,10 @@ class Run(Stage):
                         os.path.join(self.directory, "output")).wait(self._patience)
             if code not in (0, 5):
                 self.wrong(f"a revert that stops at conflicts ended with {code}")
-            conflicts = self._conflicts()
+            conflicts = self._conflicts_count()
             if (code == 5) == (self.state() == "reverted" and not conflicts):
                 self.wrong(f"a revert ended with {code}, the run is {self.state()}, "
-                           f"{len(conflicts)} conflicts")
+                           f"{conflicts} conflicts")
         if self.state() != "reverted":
             self.restart()
             self._inject(self.scenario.back)
@@ -220,7 +222,7 @@ class Run(Stage):
 
     def _expect_code_of_conflicts(self) -> None:
         code = self.children[-1].wait(1)
-        listed = len(self._conflicts())
+        listed = self._conflicts_count()
         if self.children[-1].words[0] == "revert" and not self.children[-1].killed and \
                 code in (0, 5) and (code == 5) != (listed > 0):
             self.wrong(f"the revert ended with {code}, and lists {listed} conflicts")
@@ -246,7 +248,7 @@ class Run(Stage):
                        f"{verdict.changes_max}")
         self.outcome.rows_written += rows
         if "revert is done" in facts.marks and not verdict.faults:
-            self._check_conflicts(verdict)
+            self._check_conflicts(verdict, facts)
 
     def _check_application(self, facts: Facts) -> None:
         accounts = self._writers.accounts
@@ -266,7 +268,7 @@ class Run(Stage):
                 if state not in allowed:
                     self.wrong(f"the application was refused {count} times with SQLSTATE {state}")
 
-    def _check_conflicts(self, verdict: Verdict) -> None:
+    def _check_conflicts(self, verdict: Verdict, facts: Facts) -> None:
         key = self.scenario.key
         listed = self._conflicts()
         may = {key.of(n) for n in verdict.may_conflict}
@@ -274,6 +276,10 @@ class Run(Stage):
         if not must <= listed or not listed <= may:
             self.wrong(f"conflicts not reported: {sorted(must - listed)[:5]}; reported and none: "
                        f"{sorted(listed - may)[:5]}")
+        if self.change.kind == "column" and \
+                facts.column_dropped != (self._conflicts_count() == 0):
+            self.wrong(f"the column is {'gone' if facts.column_dropped else 'kept'}, and "
+                       f"{self._conflicts_count()} conflicts are listed")
 
     # ---- Small things ----
 
@@ -282,11 +288,18 @@ class Run(Stage):
             return admin.number("SELECT coalesce(sum(rows), 0) FROM pawl.ledger WHERE round > 0")
 
     def _conflicts(self) -> set[tuple[str, ...]]:
+        """The keys of rows that the revert left alone."""
         with self.admin() as admin:
             return {tuple(json.loads(key or "[]")) for (key,) in
-                    admin.query("SELECT key FROM pawl.conflict WHERE NOT forced")}
+                    admin.query(f"SELECT key FROM pawl.conflict WHERE NOT forced AND NOT ({_KEPT})")}
+
+    def _conflicts_count(self) -> int:
+        """Those, and a column that is kept because the application has written to it."""
+        with self.admin() as admin:
+            return admin.number("SELECT count(*) FROM pawl.conflict WHERE NOT forced")
 
     def _mark(self, kind: str) -> None:
+        self.outcome.reached.add(kind)
         with self.admin() as admin:
             admin.execute("INSERT INTO app.history (writer, op, kind) VALUES (0, 0, $1)", kind)
 

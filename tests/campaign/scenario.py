@@ -108,14 +108,15 @@ def draw(seed: int, *, only: str | None = None, change: str | None = None,
         mix = ("touch",)
     elif chosen.undo == "inverse":
         mix = ("touch", "raise", "delete")
-    rows = rng.choice((2_000, 2_000, 3_000, 5_000, 8_000, 30_000)) // (2 if sanitized else 1)
+    rows = 30_000 if rng.random() < 0.04 else rng.choice((1_000, 2_000, 2_000, 3_000, 5_000))
+    rows //= 2 if sanitized else 1
     batch_rows = rng.choice((50, 100, 100, 250)) * (rows // 2_000 or 1)
     orders = _orders(chosen, partitions)
     order = rng.choice(orders)
     if any(fault.name == "old reader" for fault in forward) and "strides" in order:
         order = "order=key"
-    if chosen.kind == "column" and (chosen.sync or "key" not in order):
-        aborts = False  # There may be a sync trigger, and nobody notes when an abort removes it.
+    if chosen.sync:
+        aborts = False  # Nobody notes when an abort removes the trigger.
     # Keys are never changed here, so no row moves to another partition.
     moves = "allow=row_moves" if partitions and chosen.kind == "update" else ""
     options = " ".join(
@@ -124,7 +125,7 @@ def draw(seed: int, *, only: str | None = None, change: str | None = None,
         seed=seed, change=chosen, key=key, rows=rows, fillfactor=rng.choice((70, 100)),
         partitions=partitions, index_x=rng.random() < 0.2, options=f"-- pawl: {options}\n",
         workers=rng.choice((1, 2, 2, 3)), processes=rng.choice((1, 1, 1, 2)),
-        seconds=rng.uniform(0.6, 1.6), writers=rng.choice((2, 2, 3)),
+        seconds=rng.uniform(0.5, 1.3), writers=rng.choice((2, 2, 3)),
         changes_per_second=rng.choice((60, 150, 300)), mix=mix, forward=tuple(forward),
         back=tuple(back), reverts=reverts, stop_first=reverts and rng.random() < 0.3,
         aborts=aborts, poisons=poisons and not aborts, sanitized=sanitized)

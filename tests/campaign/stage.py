@@ -30,6 +30,7 @@ class Outcome:
     liveness: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     injected: list[str] = field(default_factory=list)  # Names of faults that took place.
+    reached: set[str] = field(default_factory=set)  # Marks of oracle.MARKS.
     rows_written: int = 0
     restarts: int = 0  # By the operator, because a process had given up.
     seconds: float = 0.0

@@ -154,5 +154,15 @@ TEST_F(DamagedControlE2eTest, WorkersAndAPaceThatAreNone) {
   EXPECT_EQ(half_.RowsChanged(), HalfRun::kRows);
 }
 
+// Told to people and used for nothing else.
+TEST_F(DamagedControlE2eTest, TimesThatAreNoneStopNothing) {
+  database_.Exec(
+      "UPDATE pawl.run SET working_ms = 9223372036854775807, wal_bytes = 9223372036854775807");
+  half_.ExpectItCarriesOn();
+  EXPECT_EQ(RunPawl({"status", half_.run()}, database_.url()).exit_code, 0);
+  EXPECT_EQ(RunPawl({"revert", half_.run()}, database_.url()).exit_code, 0);
+  EXPECT_EQ(half_.RowsChanged(), 0);
+}
+
 }  // namespace
 }  // namespace pawl::test

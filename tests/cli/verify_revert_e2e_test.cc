@@ -86,6 +86,38 @@ TEST_F(VerifyRevertE2eTest, RevertOverwritesAConflictWhenForced) {
   EXPECT_EQ(RowsAsBefore(), kRows);
 }
 
+// What was passed under one policy is not silently passed again under another.
+TEST_F(VerifyRevertE2eTest, ForceBehindASkipSaysWhyItCannot) {
+  database_.Exec("UPDATE item SET price = -1 WHERE id = 17");
+  ASSERT_EQ(Pawl({"revert", run_, "--on-conflict", "skip"}).exit_code, 5);
+  const Finished force = Pawl({"revert", run_, "--on-conflict", "force"});
+  EXPECT_EQ(force.exit_code, 2) << force.both();
+  EXPECT_NE(force.err.find("1 rows"), std::string::npos) << force.err;
+  EXPECT_NE(force.err.find("pawl.undo_1_1"), std::string::npos) << force.err;
+  EXPECT_NE(force.err.find("Nothing was changed"), std::string::npos) << force.err;
+  EXPECT_EQ(database_.Integer("SELECT price FROM item WHERE id = 17"), -1);
+  EXPECT_EQ(database_.Integer("SELECT o1[1] FROM pawl.undo_1_1 LIMIT 1") > 0, true);
+}
+
+TEST(RevertColumnE2eTest, ForceBehindASkipDropsTheColumnThatWasKept) {
+  TestDatabase database;
+  MakeItems(database, 500);
+  const std::string file = MigrationFile(
+      "twice.sql",
+      "ALTER TABLE item ADD COLUMN twice bigint;\nUPDATE item SET twice = price * 2 WHERE twice IS NULL;");
+  ASSERT_EQ(RunPawl({"run", file}, database.url()).exit_code, 0);
+  database.Exec("UPDATE item SET twice = -1 WHERE id = 17");
+  const Finished skip = RunPawl({"revert", "1", "--on-conflict", "skip"}, database.url());
+  EXPECT_EQ(skip.exit_code, 5) << skip.both();
+  EXPECT_EQ(database.Integer("SELECT count(twice) FROM item"), 1);
+  const Finished force = RunPawl({"revert", "1", "--on-conflict", "force"}, database.url());
+  EXPECT_EQ(force.exit_code, 0) << force.both();
+  EXPECT_EQ(database.Integer("SELECT count(*) FROM pg_attribute WHERE attrelid = 'item'::regclass "
+                             "AND attname = 'twice'"),
+            0);
+  EXPECT_EQ(RunPawl({"revert", "1"}, database.url()).exit_code, 0);
+}
+
 TEST_F(VerifyRevertE2eTest, OneBatchIsTakenBack) {
   const Row batch = database_
                         .Rows(

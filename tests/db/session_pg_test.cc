@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "db/error.h"
 #include "tests/support/test_database.h"
 
@@ -64,6 +66,20 @@ TEST_F(SessionPgTest, ATransactionThatBrokeCommitsNothingMore) {
             }),
             Action::kReconnect);
   EXPECT_EQ(sql_.Integer("SELECT count(*) FROM t"), 0);
+}
+
+// A catalog function gives one for what another session drops at that moment. It ended the program.
+TEST(ValueTest, ANullWhereAValueIsAskedForIsAnErrorAndNoCrash) {
+  for (const std::function<void()>& read :
+       {std::function<void()>([] { ToInt({}); }), std::function<void()>([] { ToDouble({}); }),
+        std::function<void()>([] { ToBool({}); }), std::function<void()>([] { ToText({}); })}) {
+    try {
+      read();
+      ADD_FAILURE() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.action(), Action::kStop);
+    }
+  }
 }
 
 }  // namespace
