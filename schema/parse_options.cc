@@ -14,6 +14,7 @@
 #include "db/error.h"
 #include "schema/ast.h"
 #include "schema/statement.h"
+#include "schema/throttle_options.h"
 
 namespace pawl::schema {
 namespace {
@@ -119,6 +120,17 @@ const std::array<OptionRule, 13>& Rules() {
   return kRules;
 }
 
+std::string CheckedThrottleOption(const Place& place, const ThrottleOption& option,
+                                  const std::optional<std::string>& value) {
+  if (!value) {
+    FailAt(place, fmt::format("option \"{}\" has no value", option.name),
+           fmt::format("Write {}=…: {}.", option.name, option.allowed));
+  }
+  if (AcceptsThrottleValue(option, *value)) return *value;
+  FailAt(place, fmt::format("option {}=\"{}\" is not understood", option.name, *value),
+         fmt::format("Allowed: {}.", option.allowed));
+}
+
 std::size_t EditDistance(std::string_view left, std::string_view right) {
   std::vector<std::size_t> row(right.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -135,13 +147,25 @@ std::size_t EditDistance(std::string_view left, std::string_view right) {
 }
 
 [[noreturn]] void FailUnknown(const Place& place, const std::string& name) {
-  const OptionRule* nearest = Rules().data();
-  for (const OptionRule& rule : Rules()) {
-    if (EditDistance(name, rule.name) < EditDistance(name, nearest->name)) nearest = &rule;
+  std::vector<std::string_view> names;
+  for (const OptionRule& rule : Rules()) names.push_back(rule.name);
+  const std::size_t of_statements = names.size();
+  for (const ThrottleOption& option : ThrottleOptions()) names.push_back(option.name);
+  std::size_t nearest = 0;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (EditDistance(name, names[i]) < EditDistance(name, names[nearest])) nearest = i;
   }
-  std::string remedy = fmt::format("The options are {}.", fmt::join(KnownOptions(), ", "));
-  if (EditDistance(name, nearest->name) <= 3) {
-    remedy = fmt::format("Did you mean \"{}\"? {}", nearest->name, remedy);
+  const std::vector<std::string_view> throttle(names.begin() + static_cast<long>(of_statements),
+                                               names.end());
+  std::string remedy;
+  if (EditDistance(name, names[nearest]) > 3) {
+    remedy = fmt::format("The options are {}.", fmt::join(names, ", "));
+  } else if (nearest < of_statements) {
+    remedy = fmt::format("Did you mean \"{}\"? The options are {}.", names[nearest],
+                         fmt::join(KnownOptions(), ", "));
+  } else {
+    remedy = fmt::format("Did you mean \"{}\"? The options of the throttle are {}.", names[nearest],
+                         fmt::join(throttle, ", "));
   }
   FailAt(place, fmt::format("there is no option \"{}\"", name), remedy);
 }
@@ -199,6 +223,9 @@ const std::vector<std::string>& KnownOptions() {
 
 std::string CheckedOption(const Place& place, const std::string& name,
                           const std::optional<std::string>& value) {
+  if (const ThrottleOption* option = FindThrottleOption(name)) {
+    return CheckedThrottleOption(place, *option, value);
+  }
   const auto rule = std::find_if(Rules().begin(), Rules().end(),
                                  [&](const OptionRule& known) { return known.name == name; });
   if (rule == Rules().end()) FailUnknown(place, name);
@@ -228,6 +255,7 @@ std::optional<std::string> OptionsInComment(const Place& place, std::string_view
   if (!rest.empty() && rest.front() == ':') return std::string(Trimmed(rest.substr(1)));
   const std::string first(TakeName(rest));
   const bool is_option =
+      FindThrottleOption(first) != nullptr ||
       std::find(KnownOptions().begin(), KnownOptions().end(), first) != KnownOptions().end();
   if (is_option && !rest.empty() && rest.front() == '=') {
     FailAt(place, "an option line has no colon", fmt::format("Write \"-- pawl: {}=…\".", first));

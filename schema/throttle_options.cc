@@ -19,7 +19,8 @@ using Unit = ThrottleUnit;
 
 constexpr std::string_view kTimes = "a time such as 500ms, 10s, 2min or 1h, or off";
 constexpr std::string_view kSizes = "a size such as 512MB or 2GB, or off";
-constexpr std::string_view kLatencies = "a share above the normal such as +25%, a time such as 20ms, or off";
+constexpr std::string_view kLatencies =
+    "a share above the normal such as +25%, a time such as 20ms, or off";
 constexpr std::string_view kShares = "a share such as 25%, or off";
 constexpr std::string_view kCounts = "a number greater than 0, or off";
 
@@ -42,8 +43,8 @@ constexpr UnitFactor kNoUnits[] = {{"", 1}};
 template <std::size_t size>
 std::optional<double> Measure(std::string_view text, const UnitFactor (&units)[size]) {
   double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number,
-                                            std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   if (error != std::errc() || !(number > 0) || !std::isfinite(number)) return std::nullopt;
   const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
   for (const UnitFactor& known : units) {
@@ -201,10 +202,11 @@ std::pair<std::string, std::string> ParseThrottleSetting(const std::string& sett
     std::vector<std::string> names;
     for (const ThrottleOption& known : ThrottleOptions()) names.emplace_back(known.name);
     const std::string near = NearName(name, names);
-    db::FailInput(fmt::format("There is no setting \"{}\". {}The settings are workers, pace, {}. "
-                              "Nothing was changed.",
-                              name, near.empty() ? "" : fmt::format("Did you mean \"{}\"? ", near),
-                              fmt::join(names, ", ")));
+    db::FailInput(
+        fmt::format("There is no setting \"{}\". {}The settings are workers, pace, {}. "
+                    "Nothing was changed.",
+                    name, near.empty() ? "" : fmt::format("Did you mean \"{}\"? ", near),
+                    fmt::join(names, ", ")));
   }
   const std::string value = equals == std::string::npos ? "" : setting.substr(equals + 1);
   if (!AcceptsThrottleValue(*option, value)) {

@@ -13,14 +13,14 @@
 namespace pawl::schema {
 
 enum class ThrottleUnit {
-  kTime,         // "10s", "500ms", "2min", "1h"; in seconds.
-  kBytes,        // "512MB", "2GB"; 1 kB is 1,024 bytes, as in PostgreSQL.
-  kByteRate,     // "20MB/s"
-  kShare,        // "25%"; 0.25.
-  kLatency,      // "+25%" over how it is without us, or a time. See LatencyLimit.
-  kCount,        // "3", "1.5"
-  kWord,         // One of a few words; `allowed` lists them.
-  kText,         // Checked where it is used.
+  kTime,      // "10s", "500ms", "2min", "1h"; in seconds.
+  kBytes,     // "512MB", "2GB"; 1 kB is 1,024 bytes, as in PostgreSQL.
+  kByteRate,  // "20MB/s"
+  kShare,     // "25%"; 0.25.
+  kLatency,   // "+25%" over how it is without us, or a time. See LatencyLimit.
+  kCount,     // "3", "1.5"
+  kWord,      // One of a few words; `allowed` lists them.
+  kText,      // Checked where it is used.
 };
 
 struct ThrottleOption {
