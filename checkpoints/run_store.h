@@ -17,6 +17,7 @@
 
 #include "db/session.h"
 #include "schema/plan.h"
+#include "schema/throttle_options.h"
 
 namespace pawl::checkpoints {
 
@@ -32,6 +33,7 @@ struct RunRow {
   std::string reason;
   int workers = 2;
   std::int64_t pace = 0;
+  std::string throttle;        // JSON, see schema::ThrottleValues; empty: as is standard.
   std::string revert_options;  // JSON; empty unless the run is being taken back.
   std::string started_at;
   std::string started_by;
@@ -50,12 +52,17 @@ std::vector<RunRow> LoadRuns(db::Session& session);
 // the same migration has an unfinished run already. Throws kBadInput when another unfinished run
 // touches one of the plan's tables, or when the same migration's unfinished run was made from
 // another file.
+struct RunKnobs {
+  int workers = 2;
+  std::int64_t pace = 0;
+  schema::ThrottleValues throttle;
+};
 struct CreatedRun {
   RunRow run;
   bool existed = false;
 };
 CreatedRun CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
-                     int workers, std::int64_t pace);
+                     const RunKnobs& knobs);
 
 // Throws kBadInput when an unfinished run other than `except_run` touches one of the plan's tables:
 // two migrations at one table would undo each other's undo.
@@ -74,8 +81,10 @@ void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
              const std::string& reason, const std::string& command = {},
              const std::optional<std::string>& revert_options = {});
 
+// Changes what is given and leaves the rest; `throttle` is laid over what is there. Writes the
+// history and tells every process.
 void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,
-            std::optional<std::int64_t> pace);
+            std::optional<std::int64_t> pace, const schema::ThrottleValues& throttle = {});
 
 void AddWorkingTime(db::Session& session, std::int64_t run, std::int64_t working_ms,
                     std::int64_t wal_bytes);

@@ -140,6 +140,7 @@ RunProcess::Verdict RunProcess::RunRound(const schema::Step& step, int round) {
 RunProcess::Verdict RunProcess::VerifyAll() {
   progress_.step_title = "verification";
   progress_.note.clear();
+  throttle_.reset();  // Its connection is one of those that verification may use.
   AddTime();
   std::atomic<bool> stop{false};
   const auto check = [&] {

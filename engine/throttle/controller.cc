@@ -16,7 +16,7 @@ using std::chrono::duration;
 constexpr double kRelease = 0.9;
 // One that would cross its limit within so long, at the rate it rises, stops the run already: what
 // it measures goes on rising for a moment after the last batch.
-constexpr double kForeseeSeconds = 0.5;
+constexpr double kForeseeSeconds = 0.7;
 constexpr double kForeseeFrom = 0.2;
 // After a stop, speed is regained step by step even where nobody else is at work.
 constexpr std::chrono::minutes kCareful{1};
@@ -41,6 +41,10 @@ constexpr double kHoldAbove = 4.0;
 constexpr std::chrono::seconds kFrozen{10};
 constexpr double kNear = 0.5;
 
+bool Counts(const Sample& sample, const Situation& situation) {
+  return situation.application_present || sample.counts_alone;
+}
+
 double SecondsBetween(Clock::time_point from, Clock::time_point to) {
   return duration<double>(to - from).count();
 }
@@ -53,10 +57,12 @@ const Controller::Track& Controller::Follow(const Sample& sample) {
   if (sample.read_at == track.last_read && !first) return track;
   const double seconds = SecondsBetween(track.last_read, sample.read_at);
   track.rise = first || seconds <= 0 ? 0 : (sample.pressure - track.last) / seconds;
-  if (first || sample.pressure != track.last || !sample.continuous) {
+  if (first || sample.value != track.last_value || sample.pressure != track.last ||
+      !sample.continuous) {
     track.last_changed = sample.read_at;
   }
   track.last = sample.pressure;
+  track.last_value = sample.value;
   track.last_read = sample.read_at;
   return track;
 }
@@ -83,7 +89,7 @@ const Sample* Controller::Stop(const Situation& situation) {
   for (const Sample& sample : situation.samples) {
     bool over = IsOver(sample, situation.now);
     // Nobody is there to be slowed down, so not even an unreadable gauge matters.
-    if (sample.kind == Kind::kGauge && !situation.application_present) over = false;
+    if (sample.kind == Kind::kGauge && !Counts(sample, situation)) over = false;
     if (!over) {
       holding_.erase(sample.name);
       continue;
@@ -101,7 +107,7 @@ const Sample* Controller::Highest(const Situation& situation, double seconds) {
   pressure_fast_ = 0;
   latency_was_near_ = false;
   for (const Sample& sample : situation.samples) {
-    if (sample.kind != Kind::kGauge) continue;
+    if (sample.kind != Kind::kGauge || !Counts(sample, situation)) continue;
     Track& track = tracks_[sample.name];
     track.smooth += (track.smoothed ? weight : 1) * (sample.pressure - track.smooth);
     track.smoothed = true;
@@ -132,15 +138,23 @@ bool Controller::DrainDue(const Situation& situation) {
   if (!situation.wants_baseline || !situation.application_present) return false;
   const double now = situation.server_seconds;
   if (now < drain_until_) return true;
+  // What a drain has found is known only when it is over: it is not begun anew before.
+  if (draining_) return false;
   if (!situation.has_baseline) {
-    drain_until_ = now + kFirstDrainSeconds;
+    drain_until_ = now + kDrainSeconds;
     last_drain_ = now;
+    ++drains_;
     return true;
   }
-  const double every = latency_was_near_ ? kDrainEverySeconds : kDrainEverySecondsCalm;
+  // Runs that share a database keep the same hours, or one would learn the other's load.
+  const bool often = latency_was_near_ || situation.fair_share < 1;
+  const double every = drains_ < kFirstDrains ? kFirstDrainsEverySeconds
+                       : often                ? kDrainEverySeconds
+                                              : kDrainEverySecondsCalm;
   const double into = std::fmod(now, every);
   if (into >= kDrainSeconds || now - last_drain_ < every / 2) return false;
   last_drain_ = now;
+  ++drains_;
   drain_until_ = now - into + kDrainSeconds;
   return true;
 }
@@ -149,15 +163,24 @@ bool Controller::DrainDue(const Situation& situation) {
 // would cost an idle database its first seconds.
 Decision Controller::Alone(const Situation& situation, double seconds) {
   held_by_gauge_ = false;
-  pressure_ = pressure_fast_ = 0;
-  for (auto& [name, track] : tracks_) track.smoothed = false;
-  if (!was_held_ || situation.now - held_at_ > kCareful) level_ = situation.level_max;
+  for (auto& [name, track] : tracks_) {
+    const auto counts = [&, &signal = name](const Sample& sample) {
+      return sample.name == signal && sample.counts_alone;
+    };
+    if (std::none_of(situation.samples.begin(), situation.samples.end(), counts)) {
+      track.smoothed = false;
+    }
+  }
+  const Sample* highest = Highest(situation, seconds);
+  const bool careful = was_held_ && situation.now - held_at_ < kCareful;
+  if (highest == nullptr && !careful) level_ = situation.level_max;
   Steer(situation, seconds);
   Decision decision;
   decision.level = level_;
   if (level_ < situation.level_max) {
-    decision.sentence = fmt::format("at {:.0f} % of full speed, as it was held a moment ago",
-                                    100 * level_ / situation.level_max);
+    decision.sentence =
+        fmt::format("at {:.0f} % of full speed: {}", 100 * level_ / situation.level_max,
+                    highest != nullptr ? highest->sentence : "it was held less than a minute ago");
   }
   return decision;
 }
@@ -183,7 +206,8 @@ Decision Controller::Step(const Situation& situation) {
     return decision;
   }
   if (!situation.application_present) return Alone(situation, seconds);
-  if (DrainDue(situation)) {
+  draining_ = DrainDue(situation);
+  if (draining_) {
     decision.held = true;
     decision.draining = true;
     decision.sentence = "held: measures for a moment how the application does without it";
@@ -197,11 +221,10 @@ Decision Controller::Step(const Situation& situation) {
   if (highest != nullptr && (level_ < situation.level_max || held_by_gauge_)) {
     decision.signal = highest->name;
     decision.held = held_by_gauge_;
-    decision.sentence =
-        held_by_gauge_
-            ? "held: " + highest->sentence
-            : fmt::format("at {:.0f} % of full speed: {}", 100 * level_ / situation.level_max,
-                          highest->sentence);
+    decision.sentence = held_by_gauge_
+                            ? "held: " + highest->sentence
+                            : fmt::format("at {:.0f} % of full speed: {}",
+                                          100 * level_ / situation.level_max, highest->sentence);
   }
   if (decision.held) decision.level = 0;
   return decision;

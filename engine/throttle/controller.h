@@ -28,7 +28,7 @@ namespace pawl::throttle {
 struct Situation {
   Clock::time_point now{};
   std::vector<Sample> samples;
-  double level_max = 1;  // Workers that the run may use, its fair share applied. Greater than 0.
+  double level_max = 1;   // Workers that the run may use, its fair share applied. Greater than 0.
   double fair_share = 1;  // Of the database, for this run: 0 to 1.
   // Whether anybody else is at work in the database. Without one there is nobody to slow down, and
   // gauges do not count; budgets do.
@@ -59,7 +59,9 @@ class Controller {
   // A sample that is older is no knowledge.
   static constexpr std::chrono::seconds kStale{3};
   static constexpr double kDrainSeconds = 1;
-  static constexpr double kFirstDrainSeconds = 2;
+  // One second is a small sample: the first drains follow each other sooner.
+  static constexpr int kFirstDrains = 3;
+  static constexpr double kFirstDrainsEverySeconds = 10;
   static constexpr double kDrainEverySeconds = 30;
   static constexpr double kDrainEverySecondsCalm = 120;  // Where the limit is far away.
 
@@ -70,6 +72,7 @@ class Controller {
   struct Track {  // What is remembered of a signal.
     double smooth = 0;
     double last = 0;
+    double last_value = 0;
     double rise = 0;  // Of the pressure, a second.
     Clock::time_point last_changed{};
     Clock::time_point last_read{};
@@ -90,9 +93,11 @@ class Controller {
   double budget_ = 0;         // The highest of the budgets.
   bool held_by_gauge_ = false;
   bool started_ = false;
+  bool draining_ = false;
   bool latency_was_near_ = false;
   double drain_until_ = -1;  // By the server's clock.
   double last_drain_ = -1;
+  int drains_ = 0;
   Clock::time_point last_{};
   Clock::time_point halved_at_{};
   Clock::time_point held_at_{};  // By a budget or for want of knowledge, the last time.

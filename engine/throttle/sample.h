@@ -16,10 +16,14 @@ enum class Kind { kGauge, kBudget };
 struct Sample {
   std::string name;
   Kind kind = Kind::kBudget;
+  // Gauges count only where somebody else is at work and may be slowed down; this one always.
+  bool counts_alone = false;
+  double value = 0;  // In base units: seconds, bytes, shares. For display.
+  double limit = 0;
   // The value over its limit: 0 far away, 1 at the limit. A relative limit counts what is above the
   // baseline: +10 % where +25 % is allowed is 0.4.
   double pressure = 0;
-  bool readable = true;   // False: it could not be read, and says so in `sentence`.
+  bool readable = true;     // False: it could not be read, and says so in `sentence`.
   bool continuous = false;  // A measured time: two are never the same to the last bit.
   Clock::time_point read_at{};
   std::string sentence;  // "replica r2 is 9.1 s behind (limit 5 s)"
