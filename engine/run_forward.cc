@@ -40,6 +40,7 @@ void RunProcess::GoForward() {
     if (StepState(step) == "done") continue;
     if (RunStep(step) == Verdict::kInterrupted) return;
   }
+  throttle_.reset();  // Its connection is one of those that verification may use.
   if (run_.state == "running") checkpoints::MoveRun(*session_, run_id_, "verifying", "");
   run_ = checkpoints::LoadRun(*session_, run_id_);
   if (settings_.verify && VerifyAll() == Verdict::kInterrupted) return;
@@ -140,7 +141,6 @@ RunProcess::Verdict RunProcess::RunRound(const schema::Step& step, int round) {
 RunProcess::Verdict RunProcess::VerifyAll() {
   progress_.step_title = "verification";
   progress_.note.clear();
-  throttle_.reset();  // Its connection is one of those that verification may use.
   AddTime();
   std::atomic<bool> stop{false};
   const auto check = [&] {

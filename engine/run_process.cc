@@ -225,6 +225,7 @@ RunProcess::Verdict RunProcess::WorkOn(const schema::Step& step, const checkpoin
   }
   pool.Join();
   Absorb(pool);
+  if (!coordinator_) throttle_.reset();
   if (const auto failure = pool.failure()) throw *failure;
   if (interrupted || checkpoints::UnfinishedSpans(*session_, round) > 0) {
     return Verdict::kInterrupted;

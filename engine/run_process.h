@@ -83,6 +83,7 @@ class RunProcess {
   bool Tick(WorkerPool* pool);
   void Steer(WorkerPool* pool);
   void StartThrottle();
+  void Decide();
   void ObeyThrottle(const WorkerPool* pool);
   void Absorb(WorkerPool& pool);
   void Tell();

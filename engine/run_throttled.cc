@@ -23,13 +23,17 @@ void RunProcess::Steer(WorkerPool* pool) {
   if (throttle_) {
     throttle_->SetWishes({schema::ThrottleValuesFrom(run_.throttle), workers_set_ * processes_});
   } else if (!coordinator_ && pool != nullptr) {
-    // Another process decides. Where it has gone silent, nobody knows, and nothing begins.
+    // Another process decides.
     const throttle::Stored stored = throttle::LastDecision(*session_, run_id_);
     held_ = stored.held;
     throttled_ = stored.sentence;
     pace_.Allow(stored.held ? 0 : stored.level / processes_);
-    // It may be gone for good, and held workers would wait for it for ever.
-    if (stored.stale && BecomeCoordinator()) StartThrottle();
+    // It has gone silent: dead, and then this process follows it; or frozen with its lock, and then
+    // this one decides for itself. Two who decide both know the limits; none would be for ever.
+    if (stored.stale) {
+      BecomeCoordinator();
+      Decide();
+    }
   }
 }
 
@@ -41,6 +45,10 @@ void RunProcess::StartThrottle() {
     looked_at_ = {};  // Asks for the coordinator's decision at the first tick.
     return;
   }
+  Decide();
+}
+
+void RunProcess::Decide() {
   throttle_ = std::make_unique<throttle::Throttle>(
       where_, run_id_, plan_,
       throttle::Wishes{schema::ThrottleValuesFrom(run_.throttle), workers_set_ * processes_},

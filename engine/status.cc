@@ -101,7 +101,7 @@ RunStatus StatusOf(db::Session& session, const checkpoints::RunRow& run) {
   }
   if (run.state == "running" || run.state == "reverting") {
     const throttle::Stored throttled = throttle::LastDecision(session, run.run);
-    if (!throttled.stale) status.progress.note = throttled.sentence;
+    if (!throttled.stale && throttled.decided) status.progress.note = throttled.sentence;
   }
   status.workers = ReadWorkers(session, run.run);
   for (const RunStatus::Worker& worker : status.workers) {

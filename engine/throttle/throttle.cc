@@ -321,12 +321,12 @@ Stored LastDecision(db::Session& session, std::int64_t run) {
       {std::to_string(run)});
   Stored stored;
   if (found.rows.empty()) {
-    stored.stale = true;
     stored.held = true;
     stored.sentence = "held: waits for the run's coordinator to ask its signals";
     return stored;
   }
   const db::Row& row = found.rows[0];
+  stored.decided = true;
   stored.level = db::ToDouble(row[0]);
   stored.held = db::ToBool(row[1]);
   stored.sentence = db::ToText(row[2]);

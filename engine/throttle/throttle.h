@@ -5,8 +5,7 @@
 //                                              └──────> pawl.throttle ──> the run's other processes,
 //                                                                         and `pawl throttle --why`
 //
-// Only the run's coordinator has one. What it cannot read holds the run; where the thread itself
-// is silent, the others hold as well.
+// Only the run's coordinator has one, or whoever finds it silent. What cannot be read holds the run.
 //
 // Thread safety: all methods.
 #pragma once
@@ -37,11 +36,12 @@ struct Wishes {
 
 // What the tables say about a throttle.
 struct Stored {
+  bool decided = false;  // Else nobody has yet.
   double level = 0;
   bool held = false;
   std::string sentence;
   double age_seconds = 0;
-  bool stale = false;  // Nobody decides any more, or nobody has yet.
+  bool stale = false;  // Nobody decides any more.
 };
 
 class Throttle {
