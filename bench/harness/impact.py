@@ -27,6 +27,7 @@ CLIENTS = 8
 SHARE = 0.3  # Of what the server can do, asked for by the application.
 LEAD_SECONDS = 5  # Of the application alone, before the migration; not counted.
 SPIKE_SECONDS = 20
+WHOLE_FACTOR = 3
 SERVER = {"shared_preload_libraries": "pg_stat_statements"}
 
 # As the application writes it: each statement a transaction, prepared.
@@ -62,6 +63,11 @@ class Bare:
     name: str
     mode: str
     options: tuple = ()
+
+    @property
+    def whole(self):
+        """One transaction has changed nothing before its end, so that has to be waited for."""
+        return self.mode == "giant"
 
     def argv(self, tools, server, database):
         return [tools.bare_loop, self.mode, "--database", server.url(database), "--set",
@@ -165,6 +171,8 @@ def stop(client):
 
 def measure(variant, server, tools, rows, seconds, rate):
     database = prepare(server)
+    if getattr(variant, "whole", False):
+        seconds *= WHOLE_FACTOR
     application = Application(server, database, rows, LEAD_SECONDS + seconds + 2, rate)
     time.sleep(LEAD_SECONDS)
     began, client = time.time(), None
