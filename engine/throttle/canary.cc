@@ -1,4 +1,4 @@
-// A read such as the application makes, some twenty times a second, as the application would feel
+// A read such as the application makes, some thirty times a second, as the application would feel
 // it: `canary="SELECT …"`, or else one row of the table that is changed, by its key.
 #include <cmath>
 
@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kOften{40};
+constexpr milliseconds kOften{30};
 // A drain is short, and what it tells holds for long.
 constexpr milliseconds kOftenInDrain{15};
 constexpr int kKeys = 256;
@@ -23,7 +23,8 @@ constexpr double kPages = 64;
 class Canary : public Signal {
  public:
   Canary(const Scene& scene, const schema::LatencyLimit& limit)
-      : felt_(limit, {}), statement_(schema::ThrottleValue(scene.values, "canary")) {
+      : felt_(limit, {.window = milliseconds(2'500), .quantile = 0.95, .count_min = 10}),
+        statement_(schema::ThrottleValue(scene.values, "canary")) {
     if (!scene.tables.empty()) table_ = scene.tables.front();
   }
 
