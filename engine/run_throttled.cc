@@ -63,6 +63,11 @@ void RunProcess::ObeyThrottle(const WorkerPool* pool) {
     const throttle::Decision decision = throttle_->decision();
     held_ = decision.held;
     throttled_ = decision.sentence;
+    // Silence is not leave to go on.
+    if (const int silent = throttle_->silent_backend(); silent != 0) {
+      pace_.Allow(0);
+      session_->Query("SELECT pg_cancel_backend($1::integer)", {std::to_string(silent)});
+    }
   }
   const auto now = steady_clock::now();
   if (held_ && pool != nullptr && obeyed_at_ != steady_clock::time_point{}) {

@@ -23,7 +23,7 @@ constexpr double kPages = 64;
 class Canary : public Signal {
  public:
   Canary(const Scene& scene, const schema::LatencyLimit& limit)
-      : felt_(limit, {.window = milliseconds(2'500), .quantile = 0.95, .count_min = 10}),
+      : felt_(limit, {.window = milliseconds(2'500), .quantile = 0.95, .count_min = 5}),
         statement_(schema::ThrottleValue(scene.values, "canary")) {
     if (!scene.tables.empty()) table_ = scene.tables.front();
   }

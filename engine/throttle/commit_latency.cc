@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 class CommitLatency : public Signal {
  public:
   explicit CommitLatency(const schema::LatencyLimit& limit)
-      : felt_(limit, {.window = milliseconds(3'000), .quantile = 0.75, .count_min = 5}) {}
+      : felt_(limit, {.window = milliseconds(3'000), .quantile = 0.75, .count_min = 1}) {}
 
   std::string name() const override { return "commit"; }
   Kind kind() const override { return Kind::kGauge; }

@@ -72,6 +72,7 @@ class Throttle::Loop {
         Turn();
       } catch (const std::exception& error) {
         // Without a connection nothing is known, so nothing may begin.
+        throttle_.backend_pid_ = 0;
         session_.reset();
         watched_.clear();
         Publish(Held(fmt::format("held: the throttle cannot work: {}", error.what())));
@@ -97,6 +98,7 @@ class Throttle::Loop {
 
   void Connect() {
     session_ = std::make_unique<db::Session>(where_, "throttle", SettingsOfThrottle());
+    throttle_.backend_pid_ = session_->backend_pid();
     // Its records may be lost; who waits for them waits for nothing.
     session_->Execute("SET synchronous_commit = off");
     presence_ = Presence(*session_);
@@ -242,6 +244,7 @@ class Throttle::Loop {
     {
       const std::lock_guard lock(throttle_.mutex_);
       throttle_.decision_ = decision;
+      throttle_.decided_at_ = Clock::now();
     }
     throttle_.on_decision_(decision);
   }
@@ -266,13 +269,38 @@ class Throttle::Loop {
 
 Throttle::Throttle(const db::ConnectionString& where, std::int64_t run, const schema::Plan& plan,
                    Wishes wishes, OnDecision on_decision)
-    : wishes_(std::move(wishes)), on_decision_(std::move(on_decision)) {
+    : wishes_(std::move(wishes)), where_(where), on_decision_(std::move(on_decision)) {
   decision_.held = true;
   decision_.sentence = "held: asks its signals for the first time";
-  thread_ = std::jthread([this, where, run, plan] { Loop(*this, where, run, plan).Run(); });
+  thread_ = std::jthread([this, where, run, plan] {
+    Loop(*this, where, run, plan).Run();
+    ended_ = true;
+  });
 }
 
-Throttle::~Throttle() { stopping_ = true; }
+Throttle::~Throttle() {
+  stopping_ = true;
+  // Most of the time it ends within a moment. In a commit that waits for a standby it never would.
+  while (true) {
+    const auto until = Clock::now() + 2 * kReadWithin;
+    while (!ended_ && Clock::now() < until) std::this_thread::sleep_for(milliseconds(2));
+    if (ended_) return;
+    try {
+      db::Session session(where_, "throttle");
+      session.Query("SELECT pg_catalog.pg_cancel_backend($1::integer)",
+                    {std::to_string(backend_pid_.load())});
+    } catch (const db::Error&) {
+      // Without a server its connection breaks as well.
+    }
+  }
+}
+
+bool Throttle::IsSilent() const {
+  const std::lock_guard lock(mutex_);
+  return Clock::now() - decided_at_ > Controller::kStale;
+}
+
+int Throttle::silent_backend() const { return IsSilent() ? backend_pid_.load() : 0; }
 
 void Throttle::SetWishes(const Wishes& wishes) {
   const std::lock_guard lock(mutex_);
@@ -280,6 +308,12 @@ void Throttle::SetWishes(const Wishes& wishes) {
 }
 
 Decision Throttle::decision() const {
+  if (IsSilent()) {
+    Decision silent;
+    silent.held = true;
+    silent.sentence = "held: the throttle's own session waits for the server";
+    return silent;
+  }
   const std::lock_guard lock(mutex_);
   return decision_;
 }

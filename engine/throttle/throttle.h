@@ -55,15 +55,27 @@ class Throttle {
   ~Throttle();
 
   void SetWishes(const Wishes& wishes);
+
+  // The last decision; held where there has been none for three seconds.
   Decision decision() const;
+
+  // The thread's server session where it has been silent for so long, else 0. A commit that waits
+  // for a standby has no time-out: whoever cancels it lets the thread go on.
+  int silent_backend() const;
 
  private:
   class Loop;
 
+  bool IsSilent() const;
+
   mutable std::mutex mutex_;
   Wishes wishes_;
   Decision decision_;
+  Clock::time_point decided_at_ = Clock::now();
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> ended_{false};
+  std::atomic<int> backend_pid_{0};
+  db::ConnectionString where_;
   OnDecision on_decision_;
   std::jthread thread_;
 };
