@@ -32,7 +32,8 @@ constexpr const char* kColumns =
     "run_id, migration, migration_hash, plan_hash, state, reason, workers, pace, throttle, "
     "coalesce(revert_options, ''), coalesce(to_char(started_at, 'YYYY-MM-DD HH24:MI:SS "
     "TZ'), started_at::text), started_by, "
-    "coalesce(to_char(finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'), finished_at::text, ''), working_ms, wal_bytes";
+    "coalesce(to_char(finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'), finished_at::text, ''), "
+    "working_ms, wal_bytes";
 
 RunRow FromRow(const db::Row& row) {
   RunRow run;

@@ -13,8 +13,8 @@
 namespace pawl::engine {
 namespace {
 
-// The run itself and its listener, and beside them the throttle and the workers; or, when it verifies, one for the
-// verdict, one for the ledger and two that read rows.
+// The run itself and its listener, and beside them the throttle and the workers; or, when it
+// verifies, one for the verdict, one for the ledger and two that read rows.
 constexpr int kConnectionsOfProcess = 2;
 constexpr int kConnectionsToVerify = 4;
 
