@@ -9,11 +9,10 @@
 namespace pawl::throttle {
 namespace {
 
-constexpr std::chrono::minutes kLookBack{5};
-
 class Checkpoints : public Signal {
  public:
-  explicit Checkpoints(double limit) : limit_(limit) {}
+  Checkpoints(double limit, std::chrono::seconds look_back)
+      : limit_(limit), look_back_(look_back) {}
 
   std::string name() const override { return "checkpoints"; }
   Kind kind() const override { return Kind::kGauge; }
@@ -29,9 +28,10 @@ class Checkpoints : public Signal {
     const std::int64_t count = db::ToInt(found.rows.at(0)[0]);
     if (last_ && count > *last_) requested_.insert(requested_.end(), count - *last_, now);
     last_ = count;
-    while (!requested_.empty() && now - requested_.front() > kLookBack) requested_.pop_front();
+    while (!requested_.empty() && now - requested_.front() > look_back_) requested_.pop_front();
     // Over the whole look-back from the first moment on: one checkpoint is no rate.
-    const double rate = static_cast<double>(requested_.size()) / kLookBack.count();
+    const double rate =
+        60 * static_cast<double>(requested_.size()) / static_cast<double>(look_back_.count());
     return Reading{
         rate, limit_, rate / limit_,
         fmt::format("{:.1f} checkpoints a minute are requested (limit {:g})", rate, limit_), false};
@@ -39,15 +39,16 @@ class Checkpoints : public Signal {
 
  private:
   double limit_;
+  std::chrono::seconds look_back_;
   std::optional<std::int64_t> last_;
   std::deque<Clock::time_point> requested_;
 };
 
 }  // namespace
 
-std::unique_ptr<Signal> MakeCheckpoints(const Scene& scene) {
+std::unique_ptr<Signal> MakeCheckpoints(const Scene& scene, std::chrono::seconds look_back) {
   const auto limit = schema::ThrottleNumber(scene.values, "limit.checkpoints");
-  return limit ? std::make_unique<Checkpoints>(*limit) : nullptr;
+  return limit ? std::make_unique<Checkpoints>(*limit, look_back) : nullptr;
 }
 
 }  // namespace pawl::throttle

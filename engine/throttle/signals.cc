@@ -8,12 +8,21 @@
 namespace pawl::throttle {
 namespace {
 
+std::unique_ptr<Signal> MakeCheckpointsLately(const Scene& scene) { return MakeCheckpoints(scene); }
+
 constexpr std::unique_ptr<Signal> (*kMakers[])(const Scene&) = {
-    MakeCanary,     MakeStatements,      MakeCommit,        MakeActive,  MakeLockWait,
-    MakeReplicaLag, MakeReplicaLagBytes, MakeReplicaItself, MakeSlotWal, MakeArchiveBacklog,
-    MakeWalRate,    MakeCheckpoints,     MakeDeadTuples,    MakeGrowth,  MakeVacuum,
-    MakeXidAge,     MakeDiskFree,        MakeConnections,   MakeQuery,   MakeHttp,
+    MakeCanary,     MakeStatements,     MakeCommit,          MakeActive,
+    MakeLockWait,   MakeReplicaLag,     MakeReplicaLagBytes, MakeReplicaItself,
+    MakeSlotWal,    MakeArchiveBacklog, MakeWalRate,         MakeCheckpointsLately,
+    MakeDeadTuples, MakeGrowth,         MakeVacuum,          MakeXidAge,
+    MakeDiskFree,   MakeConnections,    MakeQuery,           MakeHttp,
     MakeFlagFile,   MakeWindow};
+
+// As the user would write it: `limit.replica_lag`, `http`.
+std::string OptionOf(const Signal& signal) {
+  const std::string limit = "limit." + signal.name();
+  return schema::FindThrottleOption(limit) != nullptr ? limit : signal.name();
+}
 
 // Whether the user named the signal, by its limit or by its source.
 bool IsAskedFor(const Scene& scene, const std::string& name) {
@@ -38,11 +47,11 @@ std::vector<std::string> LeaveOutUnreadable(db::Session& session, const Scene& s
     const std::optional<std::string> obstacle = signal->Obstacle(session);
     if (!obstacle) return false;
     if (IsAskedFor(scene, signal->name())) {
-      db::FailInput(fmt::format("limit.{} cannot be kept: {} Nothing was changed.", signal->name(),
-                                *obstacle));
+      db::FailInput(
+          fmt::format("{} cannot be kept: {} Nothing was changed.", OptionOf(*signal), *obstacle));
     }
     if (obstacle->empty()) return true;
-    notes.push_back(fmt::format("limit.{} is not kept: {}", signal->name(), *obstacle));
+    notes.push_back(fmt::format("{} is not kept: {}", OptionOf(*signal), *obstacle));
     return true;
   });
   return notes;

@@ -18,7 +18,9 @@ std::unique_ptr<Signal> MakeReplicaItself(const Scene& scene);
 std::unique_ptr<Signal> MakeSlotWal(const Scene& scene);
 std::unique_ptr<Signal> MakeArchiveBacklog(const Scene& scene);
 std::unique_ptr<Signal> MakeWalRate(const Scene& scene);
-std::unique_ptr<Signal> MakeCheckpoints(const Scene& scene);
+// Those of the last `look_back` count.
+std::unique_ptr<Signal> MakeCheckpoints(const Scene& scene,
+                                        std::chrono::seconds look_back = std::chrono::minutes(5));
 std::unique_ptr<Signal> MakeDeadTuples(const Scene& scene);
 std::unique_ptr<Signal> MakeGrowth(const Scene& scene);
 std::unique_ptr<Signal> MakeVacuum(const Scene& scene);

@@ -14,10 +14,13 @@ constexpr std::chrono::milliseconds kOften{250};
 constexpr std::chrono::seconds kChooseEvery{20};
 constexpr int kChosen = 100;
 
-// An interval with fewer calls says nothing.
+// Fewer calls say little; but where statements have become slow there are fewer, and after so long
+// those must do.
 constexpr std::int64_t kCallsMin = 5;
+constexpr std::chrono::seconds kCollectMax{1};
 
 struct Totals {
+  Clock::time_point at{};
   std::int64_t calls = 0;
   double milliseconds = 0;
 };
@@ -59,20 +62,31 @@ class Statements : public Signal {
       choose_at_ = now + kChooseEvery;
       Choose(session);
     }
-    const Totals totals = Add(session);
-    if (before_ && totals.calls >= before_->calls + kCallsMin) {
-      felt_.Add(now, (totals.milliseconds - before_->milliseconds) / 1e3 /
-                         static_cast<double>(totals.calls - before_->calls));
+    Totals totals = Add(session);
+    totals.at = now;
+    const std::int64_t calls = before_ ? totals.calls - before_->calls : 0;
+    if (!before_ || calls < 0) {  // Somebody has reset the statistics.
+      before_ = totals;
+    } else if (calls >= (now - before_->at > kCollectMax ? 1 : kCallsMin)) {
+      felt_.Add(now,
+                (totals.milliseconds - before_->milliseconds) / 1e3 / static_cast<double>(calls));
+      before_ = totals;
     }
-    before_ = totals;
     return felt_.Judge(now, "the application's statements take");
   }
 
   bool wants_baseline() const override { return felt_.relative(); }
   bool has_baseline() const override { return felt_.has_baseline(); }
   void ApplicationPresent(bool present) override { present_ = present; }
-  void DrainBegan() override { felt_.DrainBegan(Clock::now()); }
-  void DrainEnded() override { felt_.DrainEnded(); }
+  // What was collected before belongs to neither.
+  void DrainBegan() override {
+    before_.reset();
+    felt_.DrainBegan(Clock::now());
+  }
+  void DrainEnded() override {
+    before_.reset();
+    felt_.DrainEnded();
+  }
 
  private:
   // The application's busiest statements. Ours name schema pawl or the catalog, or say so in a
@@ -101,7 +115,7 @@ class Statements : public Signal {
             view_),
         {chosen_});
     const db::Row& row = found.rows.at(0);
-    return {db::ToInt(row[0]), db::ToDouble(row[1])};
+    return {{}, db::ToInt(row[0]), db::ToDouble(row[1])};
   }
 
   FeltTime felt_;

@@ -18,6 +18,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kStepEvery{125};
 constexpr milliseconds kShareEvery{1'000};
 constexpr milliseconds kConnectEvery{500};
+constexpr milliseconds kTryAgainEvery{1'000};
 constexpr milliseconds kRestMax{20};  // So long a stop may take.
 // No signal may keep the others from being read.
 constexpr milliseconds kReadWithin{1'000};
@@ -49,6 +50,10 @@ class TimeoutOf {
  private:
   db::Session& session_;
 };
+
+// More than any one question takes: each ends after a second, but for a name that no server resolves
+// and a commit that waits for a standby.
+constexpr milliseconds kSilent{2'000};
 
 struct Watched {
   std::unique_ptr<Signal> signal;
@@ -82,6 +87,23 @@ class Throttle::Loop {
   }
 
  private:
+  // Which signal is being asked, for whoever wonders about the silence.
+  class Asking {
+   public:
+    Asking(Throttle& throttle, const std::string& name) : throttle_(throttle) { Set(name); }
+    ~Asking() { Set(""); }
+    Asking(const Asking&) = delete;
+    Asking& operator=(const Asking&) = delete;
+
+   private:
+    void Set(const std::string& name) {
+      const std::lock_guard lock(throttle_.mutex_);
+      throttle_.asking_ = name;
+    }
+
+    Throttle& throttle_;
+  };
+
   static Decision Held(const std::string& sentence) {
     Decision decision;
     decision.held = true;
@@ -113,19 +135,28 @@ class Throttle::Loop {
     TakeWishes();
     const auto now = Clock::now();
     if (presence_.Look(*session_, now)) TellPresence();
+    // Decided between the questions as well: one that gets no answer must not keep back the others'.
     for (Watched& watched : watched_) {
-      if (now >= watched.due) Ask(watched);
+      if (now < watched.due) continue;
+      Ask(watched);
+      StepWhenDue();
     }
     if (now >= share_at_) {
       share_at_ = now + kShareEvery;
       share_ = ShareOf(*session_, run_, schema::ThrottleNumber(scene_.values, "weight").value_or(1),
                        wishes_->workers);
     }
-    if (now >= step_at_) {
-      step_at_ = now + kStepEvery;
-      Step();
-    }
+    StepWhenDue();
     Rest(UntilDue());
+  }
+
+  // Not before every signal was asked once.
+  void StepWhenDue() {
+    const auto now = Clock::now();
+    const auto is_new = [](const Watched& watched) { return watched.due == Clock::time_point{}; };
+    if (now < step_at_ || std::any_of(watched_.begin(), watched_.end(), is_new)) return;
+    step_at_ = now + kStepEvery;
+    Step();
   }
 
   milliseconds UntilDue() const {
@@ -141,8 +172,9 @@ class Throttle::Loop {
       const std::lock_guard lock(throttle_.mutex_);
       wishes = throttle_.wishes_;
     }
-    if (wishes_ && wishes == *wishes_) return;
-    const bool others = !wishes_ || wishes.values != wishes_->values;
+    const bool again = !trouble_.empty() && Clock::now() >= try_again_at_;
+    if (wishes_ && wishes == *wishes_ && !again) return;
+    const bool others = !wishes_ || again || wishes.values != wishes_->values;
     wishes_ = wishes;
     share_at_ = {};
     if (!others) return;
@@ -155,8 +187,9 @@ class Throttle::Loop {
       for (auto& signal : signals) watched_.push_back({std::move(signal), {}, {}});
     } catch (const db::Error& error) {
       if (error.action() == db::Action::kReconnect) throw;
-      // Held at plan time, this would have been refused; now the run holds and says why.
+      // At plan time this would have been refused; now the run holds, says why, and asks again.
       trouble_ = error.what();
+      try_again_at_ = Clock::now() + kTryAgainEvery;
     }
     TellPresence();
   }
@@ -171,6 +204,7 @@ class Throttle::Loop {
     sample.name = signal.name();
     sample.kind = signal.kind();
     sample.counts_alone = signal.counts_alone();
+    const Asking asking(throttle_, sample.name);
     try {
       const std::optional<Reading> reading = signal.Read(*session_);
       if (!reading) {
@@ -233,7 +267,7 @@ class Throttle::Loop {
       if (!watched.signal->wants_baseline()) continue;
       if (draining) {
         watched.signal->DrainBegan();
-        watched.due = {};
+        watched.due = Clock::now();
       } else {
         watched.signal->DrainEnded();
       }
@@ -258,6 +292,7 @@ class Throttle::Loop {
   std::optional<Wishes> wishes_;  // As taken last; nullopt on a new connection.
   std::vector<Watched> watched_;
   std::string trouble_;  // Why there are no signals to ask; empty: there are.
+  Clock::time_point try_again_at_{};
   bool draining_ = false;
   Presence presence_;
   Share share_;
@@ -297,7 +332,7 @@ Throttle::~Throttle() {
 
 bool Throttle::IsSilent() const {
   const std::lock_guard lock(mutex_);
-  return Clock::now() - decided_at_ > Controller::kStale;
+  return Clock::now() - decided_at_ > kSilent;
 }
 
 int Throttle::silent_backend() const { return IsSilent() ? backend_pid_.load() : 0; }
@@ -308,14 +343,14 @@ void Throttle::SetWishes(const Wishes& wishes) {
 }
 
 Decision Throttle::decision() const {
-  if (IsSilent()) {
-    Decision silent;
-    silent.held = true;
-    silent.sentence = "held: the throttle's own session waits for the server";
-    return silent;
-  }
+  const bool is_silent = IsSilent();
   const std::lock_guard lock(mutex_);
-  return decision_;
+  if (!is_silent) return decision_;
+  Decision silent;
+  silent.held = true;
+  silent.sentence = asking_.empty() ? "held: the throttle's own session waits for the server"
+                                    : fmt::format("held: {} gives no answer", asking_);
+  return silent;
 }
 
 std::vector<WatchedTable> TablesOf(db::Session& session, const schema::Plan& plan) {

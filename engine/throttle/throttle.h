@@ -56,7 +56,7 @@ class Throttle {
 
   void SetWishes(const Wishes& wishes);
 
-  // The last decision; held where there has been none for three seconds.
+  // The last decision; held where there has been none for two seconds.
   Decision decision() const;
 
   // The thread's server session where it has been silent for so long, else 0. A commit that waits
@@ -72,6 +72,7 @@ class Throttle {
   Wishes wishes_;
   Decision decision_;
   Clock::time_point decided_at_ = Clock::now();
+  std::string asking_;  // The signal that is being asked; empty: none.
   std::atomic<bool> stopping_{false};
   std::atomic<bool> ended_{false};
   std::atomic<int> backend_pid_{0};

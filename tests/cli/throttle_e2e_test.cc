@@ -1,12 +1,35 @@
 // The throttle on the command line: settings, refusals, and what `pawl throttle` says.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <boost/json.hpp>
+#include <stdexcept>
 
 #include "tests/cli/pawl_process.h"
+#include "tests/support/loopback_socket.h"
 
 namespace pawl::test {
 namespace {
+
+// Takes connections and never answers.
+class SilentEndpoint {
+ public:
+  SilentEndpoint() {
+    sockaddr_in address = Loopback(0);
+    socklen_t size = sizeof(address);
+    if (bind(socket_.fd(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+        listen(socket_.fd(), 8) != 0 ||
+        getsockname(socket_.fd(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      throw std::runtime_error("no port of 127.0.0.1 can be had");
+    }
+    port_ = ntohs(address.sin_port);
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/gate"; }
+
+ private:
+  Socket socket_{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  int port_ = 0;
+};
 
 class ThrottleE2eTest : public testing::Test {
  protected:
@@ -24,6 +47,7 @@ class ThrottleE2eTest : public testing::Test {
 };
 
 TEST_F(ThrottleE2eTest, WhatIsOffIsNamedAtPlanTime) {
+  const SilentEndpoint silent;
   for (const char* command : {"plan", "run"}) {
     ExpectRefused({command, file_, "--set", "limit.replica_lag=10"}, "10s");
     ExpectRefused({command, file_, "--set", "limit.replica_lg=10s"}, "limit.replica_lag");
@@ -32,6 +56,11 @@ TEST_F(ThrottleE2eTest, WhatIsOffIsNamedAtPlanTime) {
     ExpectRefused({command, file_, "--set", "http=http://127.0.0.1:1/"}, "http");
     ExpectRefused({command, file_, "--set", "query=SELECT 'x'", "--set", "limit.query=1"},
                   "no number");
+    ExpectRefused({command, file_, "--set", "query=SELECT 1 WHERE false", "--set", "limit.query=1"},
+                  "no row");
+    ExpectRefused({command, file_, "--set", "query=SELECT pg_sleep(60)", "--set", "limit.query=1"},
+                  "query=");
+    ExpectRefused({command, file_, "--set", "http=" + silent.url()}, "no answer within a second");
   }
   EXPECT_EQ(database_.Value("SELECT to_regclass('pawl.run')"), "NULL");
 }

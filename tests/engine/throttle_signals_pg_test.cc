@@ -1,194 +1,22 @@
-// Each signal under the condition that it is there for, on a real server: it must act within two
-// seconds, and let go again.
+// The signals about the table, the sessions and what the user names, each under the condition that it
+// is there for, on a real server: it must act within two seconds, and let go again.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <boost/asio.hpp>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <thread>
+#include <vector>
 
-#include "engine/throttle/signals.h"
-#include "tests/support/standby_server.h"
-#include "tests/support/test_database.h"
+#include "tests/engine/http_gate.h"
+#include "tests/engine/signal_scene.h"
 
 namespace pawl::throttle {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-using test::Sql;
 using ::testing::HasSubstr;
 
-class ThrottleSignalsPgTest : public testing::Test {
- protected:
-  // A server of its own, where configuring it disturbs no other test.
-  static control::PrivateServer& Server() {
-    static control::PrivateServer server(
-        {.settings = {"fsync=off", "wal_level=replica", "max_wal_senders=10", "archive_mode=on",
-                      "archive_command=true", "wal_keep_size=512MB"}});
-    return server;
-  }
-
-  ThrottleSignalsPgTest() : sql_(Server().ConnectionString()) {
-    sql_.Exec(
-        "DROP TABLE IF EXISTS t; CREATE TABLE t (id bigint PRIMARY KEY, x integer) WITH "
-        "(autovacuum_enabled = off)");
-    sql_.Exec("INSERT INTO t SELECT n, 0 FROM generate_series(1, 20000) AS n");
-    sql_.Exec("VACUUM ANALYZE t");
-  }
-
-  Scene SceneOf(const schema::ThrottleValues& values) {
-    WatchedTable table{sql_.Integer("SELECT 't'::regclass::oid"),
-                       "public",
-                       "t",
-                       {"id"},
-                       sql_.Integer("SELECT pg_relation_size('t')")};
-    return {db::ConnectionString(Server().ConnectionString()), {table}, values, 1};
-  }
-
-  // As the throttle does.
-  static db::SessionSettings Settings() {
-    db::SessionSettings settings;
-    settings.statement_timeout = seconds(1);
-    return settings;
-  }
-
-  static double Pressure(Signal& signal, db::Session& session) {
-    const auto reading = signal.Read(session);
-    return reading ? reading->pressure : -1;
-  }
-
-  // Reads every 100 ms until `holds`, for at most `limit`.
-  static bool ReadsUntil(Signal& signal, db::Session& session,
-                         const std::function<bool(double)>& holds,
-                         milliseconds limit = seconds(2)) {
-    const auto until = Clock::now() + limit;
-    while (Clock::now() < until) {
-      if (holds(Pressure(signal, session))) return true;
-      std::this_thread::sleep_for(milliseconds(100));
-    }
-    return false;
-  }
-
-  static bool Over(double pressure) { return pressure >= 1; }
-  static bool Under(double pressure) { return pressure >= 0 && pressure < 0.9; }
-
-  void WriteWal() { sql_.Exec("UPDATE t SET x = x + 1"); }
-
-  // A session reports its counts once a second at most, and when it is idle much later.
-  void FlushCounts() {
-    if (sql_.Integer("SELECT current_setting('server_version_num')::int") < 150'000) return;
-    sql_.Exec("SELECT pg_stat_force_next_flush()");
-    sql_.Exec("SELECT 1");
-  }
-
-  Sql sql_;
-  db::Session session_{db::ConnectionString(Server().ConnectionString()), "throttle", Settings()};
-};
-
-TEST_F(ThrottleSignalsPgTest, AReplicaThatReplaysLateIsOverItsLimitUntilItHasCaughtUp) {
-  test::StandbyServer standby(Server(), "r1");
-  const Scene scene = SceneOf({{"limit.replica_lag", "1s"}});
-  const auto signal = MakeReplicaLag(scene);
-  const auto itself =
-      MakeReplicaItself(SceneOf({{"limit.replica_lag", "1s"}, {"replica", standby.url()}}));
-  EXPECT_FALSE(signal->Obstacle(session_));
-  EXPECT_FALSE(itself->Obstacle(session_));
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Under));
-  Sql replica(standby.url());
-  replica.Exec("SELECT pg_wal_replay_pause()");
-  WriteWal();
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Over));
-  EXPECT_THAT(signal->Read(session_)->sentence, HasSubstr("replica r1 is "));
-  Pressure(*itself, session_);
-  EXPECT_TRUE(ReadsUntil(*itself, session_, Over));
-  replica.Exec("SELECT pg_wal_replay_resume()");
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Under));
-  EXPECT_TRUE(ReadsUntil(*itself, session_, Under));
-}
-
-TEST_F(ThrottleSignalsPgTest, AReplicaWithADelayIsBehindByIt) {
-  test::StandbyServer standby(Server(), "r2");
-  Sql replica(standby.url());
-  replica.Exec("ALTER SYSTEM SET recovery_min_apply_delay = '4s'");
-  replica.Exec("SELECT pg_reload_conf()");
-  const auto signal = MakeReplicaLag(SceneOf({{"limit.replica_lag", "1s"}}));
-  Pressure(*signal, session_);
-  WriteWal();
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Over));
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Under, seconds(8)));
-}
-
-TEST_F(ThrottleSignalsPgTest, AReplicaThatIsGoneIsBehind) {
-  auto standby = std::make_unique<test::StandbyServer>(Server(), "r3");
-  const auto all = MakeReplicaLag(SceneOf({{"limit.replica_lag", "1s"}}));
-  const auto named = MakeReplicaLag(SceneOf({{"limit.replica_lag", "1s"}, {"replicas", "r3"}}));
-  EXPECT_TRUE(ReadsUntil(*all, session_, Under));
-  EXPECT_TRUE(ReadsUntil(*named, session_, Under));
-  standby->Stop();
-  EXPECT_TRUE(ReadsUntil(*all, session_, Over, seconds(3)));
-  EXPECT_THAT(all->Read(session_)->sentence, HasSubstr("not connected"));
-  standby->Start();
-  EXPECT_TRUE(ReadsUntil(*all, session_, Under));
-  EXPECT_TRUE(ReadsUntil(*named, session_, Under));
-  const auto stranger = MakeReplicaLag(SceneOf({{"replicas", "nosuch"}}));
-  EXPECT_THROW(stranger->Read(session_), db::Error);
-}
-
-TEST_F(ThrottleSignalsPgTest, BytesThatAReplicaIsBehind) {
-  test::StandbyServer standby(Server(), "r4");
-  const auto signal = MakeReplicaLagBytes(SceneOf({{"limit.replica_lag_bytes", "512kB"}}));
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Under));
-  Sql replica(standby.url());
-  replica.Exec("SELECT pg_wal_replay_pause()");
-  WriteWal();
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Over));
-  replica.Exec("SELECT pg_wal_replay_resume()");
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Under));
-}
-
-TEST_F(ThrottleSignalsPgTest, ASlotThatNobodyReadsKeepsWal) {
-  const auto signal = MakeSlotWal(SceneOf({{"limit.slot_wal", "1MB"}}));
-  EXPECT_TRUE(Under(Pressure(*signal, session_)));
-  sql_.Exec("SELECT pg_create_physical_replication_slot('forgotten', true)");
-  WriteWal();
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Over));
-  EXPECT_THAT(signal->Read(session_)->sentence, HasSubstr("slot forgotten, which nobody reads"));
-  sql_.Exec("SELECT pg_drop_replication_slot('forgotten')");
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Under));
-}
-
-TEST_F(ThrottleSignalsPgTest, ABrokenArchiveIsSeenAndForgivenOnceItWorks) {
-  const auto signal = MakeArchiveBacklog(SceneOf({{"limit.archive_backlog", "32MB"}}));
-  const auto command = [&](const std::string& text) {
-    sql_.Exec("ALTER SYSTEM SET archive_command = '" + text + "'");
-    sql_.Exec("SELECT pg_reload_conf()");
-  };
-  sql_.Exec("SELECT pg_switch_wal()");
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Under, seconds(10)));
-  command("false");
-  std::this_thread::sleep_for(milliseconds(300));
-  for (int i = 0; i < 4; ++i) {
-    WriteWal();
-    sql_.Exec("SELECT pg_switch_wal()");
-  }
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Over));
-  EXPECT_TRUE(ReadsUntil(
-      *signal, session_,
-      [&](double) {
-        return signal->Read(session_)->sentence.find("archiving fails") != std::string::npos;
-      },
-      seconds(5)));
-  command("true");
-  sql_.Exec("SELECT pg_switch_wal()");
-  // The archiver tries again once a minute, or when a segment is full; its own pace, not ours.
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Under, seconds(70)));
-}
+using ThrottleSignalsPgTest = SignalScene;
 
 TEST_F(ThrottleSignalsPgTest, ALockQueueBehindUsIsSeen) {
   const auto signal = MakeLockWait(SceneOf({{"limit.lock_wait", "500ms"}}));
@@ -208,34 +36,16 @@ TEST_F(ThrottleSignalsPgTest, SessionsAtWorkAreCountedWithoutOurs) {
   const auto signal = MakeActive(SceneOf({{"limit.active", "1"}, {"cores", "1"}}));
   EXPECT_FALSE(signal->Obstacle(session_));
   EXPECT_TRUE(Under(Pressure(*signal, session_)));
-  std::atomic<bool> stop{false};
   std::vector<std::jthread> busy;
   for (int i = 0; i < 3; ++i) {
-    busy.emplace_back([&stop] {
+    busy.emplace_back([](const std::stop_token& stop) {
       Sql sql(Server().ConnectionString());
-      while (!stop) sql.Exec("SELECT count(*) FROM generate_series(1, 300000)");
+      while (!stop.stop_requested()) sql.Exec("SELECT count(*) FROM generate_series(1, 300000)");
     });
   }
   EXPECT_TRUE(ReadsUntil(*signal, session_, Over));
-  stop = true;
   busy.clear();
   EXPECT_TRUE(ReadsUntil(*signal, session_, Under));
-}
-
-TEST_F(ThrottleSignalsPgTest, WalRateFollowsWhatIsWritten) {
-  const auto signal = MakeWalRate(SceneOf({{"limit.wal_rate", "100kB/s"}}));
-  Pressure(*signal, session_);
-  std::this_thread::sleep_for(milliseconds(200));
-  WriteWal();
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Over));
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Under, seconds(10)));
-}
-
-TEST_F(ThrottleSignalsPgTest, RequestedCheckpointsAreCounted) {
-  const auto signal = MakeCheckpoints(SceneOf({{"limit.checkpoints", "0.2"}}));
-  EXPECT_EQ(Pressure(*signal, session_), 0);
-  sql_.Exec("CHECKPOINT");
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Over));
 }
 
 TEST_F(ThrottleSignalsPgTest, DeadRowsUntilAVacuum) {
@@ -249,9 +59,7 @@ TEST_F(ThrottleSignalsPgTest, DeadRowsUntilAVacuum) {
 }
 
 TEST_F(ThrottleSignalsPgTest, GrowthIsKeptByVacuums) {
-  sql_.Exec(
-      "CREATE SCHEMA IF NOT EXISTS pawl; CREATE TABLE IF NOT EXISTS pawl.ledger (batch_id bigint "
-      "GENERATED ALWAYS AS IDENTITY PRIMARY KEY, run_id bigint, rows bigint)");
+  MakeLedger();
   const auto signal = MakeGrowth(SceneOf({{"limit.growth", "50%"}}));
   EXPECT_FALSE(signal->Obstacle(session_));
   const std::int64_t before = sql_.Integer("SELECT pg_relation_size('t')");
@@ -270,6 +78,28 @@ TEST_F(ThrottleSignalsPgTest, GrowthIsKeptByVacuums) {
   EXPECT_EQ(slices, 80);  // Every row twice.
   const std::int64_t after = sql_.Integer("SELECT pg_relation_size('t')");
   EXPECT_LT(static_cast<double>(after), 1.6 * static_cast<double>(before));
+}
+
+TEST_F(ThrottleSignalsPgTest, GrowthThatALongTransactionKeepsIsHeldAndTheTransactionNamed) {
+  MakeLedger();
+  const auto signal = MakeGrowth(SceneOf({{"limit.growth", "50%"}}));
+  EXPECT_FALSE(signal->Obstacle(session_));
+  EXPECT_TRUE(Under(Pressure(*signal, session_)));
+  Sql old(Server().ConnectionString());
+  old.Exec("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  const std::string pid = old.Value("SELECT pg_backend_pid()");
+  WriteWal();
+  FlushCounts();
+  EXPECT_TRUE(ReadsUntil(*signal, session_, Over));
+  EXPECT_TRUE(ReadsUntil(
+      *signal, session_,
+      [&](double) {
+        return signal->Read(session_)->sentence.find("session " + pid + " holds its snapshot") !=
+               std::string::npos;
+      },
+      seconds(5)));
+  old.Exec("COMMIT");
+  EXPECT_TRUE(ReadsUntil(*signal, session_, Under, seconds(10)));
 }
 
 TEST_F(ThrottleSignalsPgTest, AVacuumOfSomebodyElseIsWaitedFor) {
@@ -347,52 +177,8 @@ TEST_F(ThrottleSignalsPgTest, AWindowInItsTimeZone) {
   EXPECT_TRUE(MakeWindow(SceneOf({{"window", "22:00-06:00 Mars/Olympus"}}))->Obstacle(session_));
 }
 
-// Answers every request with what it is told to; a status of 0 is no answer at all.
-class Gate {
- public:
-  Gate()
-      : acceptor_(context_,
-                  boost::asio::ip::tcp::endpoint(boost::asio::ip::make_address("127.0.0.1"), 0)) {
-    thread_ = std::jthread([this] { Serve(); });
-  }
-  ~Gate() {
-    stop_ = true;
-    boost::system::error_code ignored;
-    boost::asio::io_context context;
-    boost::asio::ip::tcp::socket last(context);
-    last.connect(acceptor_.local_endpoint(), ignored);
-  }
-  std::string url() const {
-    return "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/gate";
-  }
-  std::atomic<int> status{200};
-
- private:
-  void Serve() {
-    std::vector<boost::asio::ip::tcp::socket> hanging;
-    while (!stop_) {
-      boost::asio::ip::tcp::socket socket(context_);
-      boost::system::error_code error;
-      acceptor_.accept(socket, error);
-      if (error || stop_) return;
-      if (status == 0) {
-        hanging.push_back(std::move(socket));
-        continue;
-      }
-      const std::string answer =
-          "HTTP/1.1 " + std::to_string(status) + " so\r\nConnection: close\r\n\r\n";
-      boost::asio::write(socket, boost::asio::buffer(answer), error);
-    }
-  }
-
-  boost::asio::io_context context_;
-  boost::asio::ip::tcp::acceptor acceptor_;
-  std::atomic<bool> stop_{false};
-  std::jthread thread_;
-};
-
 TEST_F(ThrottleSignalsPgTest, AnHttpEndpointSaysGoOrHoldOrNothing) {
-  Gate gate;
+  test::HttpGate gate;
   const auto signal = MakeHttp(SceneOf({{"http", gate.url()}}));
   EXPECT_FALSE(signal->Obstacle(session_));
   EXPECT_EQ(Pressure(*signal, session_), 0);
@@ -413,15 +199,8 @@ TEST_F(ThrottleSignalsPgTest, AnHttpEndpointSaysGoOrHoldOrNothing) {
 
 TEST_F(ThrottleSignalsPgTest, TheCanaryFeelsWhatTheApplicationWould) {
   const auto signal = MakeCanary(SceneOf({{"limit.latency", "+100%"}}));
-  signal->ApplicationPresent(true);
   EXPECT_FALSE(signal->has_baseline());
-  const auto drain = [&] {
-    signal->DrainBegan();
-    ReadsUntil(
-        *signal, session_, [](double) { return false; }, seconds(1));
-    signal->DrainEnded();
-  };
-  drain();
+  LearnBaseline(*signal);
   EXPECT_TRUE(signal->has_baseline());
   EXPECT_TRUE(ReadsUntil(*signal, session_, [](double pressure) { return pressure >= 0; }));
   // Nobody can read the table: the canary runs into its time-out, which is no answer, never zero.
@@ -433,23 +212,34 @@ TEST_F(ThrottleSignalsPgTest, TheCanaryFeelsWhatTheApplicationWould) {
   EXPECT_NO_THROW(signal->Read(session_));
 }
 
-TEST_F(ThrottleSignalsPgTest, ACommitThatWaitsIsFelt) {
-  const auto signal = MakeCommit(SceneOf({{"limit.commit", "200ms"}}));
-  signal->ApplicationPresent(true);
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Under));
-  // Nobody confirms: a commit waits, and no time-out ends that.
-  const auto confirm_by = [&](Sql& sql, const std::string& standby) {
-    sql.Exec("ALTER SYSTEM SET synchronous_standby_names = '" + standby + "'");
-    sql.Exec("SELECT pg_reload_conf()");
-  };
-  confirm_by(sql_, "nosuch");
-  std::jthread relief([&] {
-    std::this_thread::sleep_for(milliseconds(3'500));
+TEST_F(ThrottleSignalsPgTest, ACanaryOfTheUsersOwnIsSlowAndQuickAgain) {
+  MakeWork();
+  const auto signal =
+      MakeCanary(SceneOf({{"limit.latency", "+200%"}, {"canary", "SELECT work()"}}));
+  EXPECT_FALSE(signal->Obstacle(session_));
+  LearnBaseline(*signal);
+  SetWork("0.05");
+  EXPECT_TRUE(ReadsUntil(*signal, session_, Over));
+  SetWork("0.002");
+  EXPECT_TRUE(ReadsUntil(*signal, session_, Under, seconds(5)));
+}
+
+TEST_F(ThrottleSignalsPgTest, TheApplicationsStatementsAreSlowAndQuickAgain) {
+  sql_.Exec("CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
+  MakeWork();
+  std::jthread application([](const std::stop_token& stop) {
     Sql sql(Server().ConnectionString());
-    confirm_by(sql, "");
+    while (!stop.stop_requested()) sql.Exec("SELECT work()");
   });
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Over, seconds(5)));
-  EXPECT_TRUE(ReadsUntil(*signal, session_, Under, seconds(6)));
+  std::this_thread::sleep_for(milliseconds(200));
+  const auto signal = MakeStatements(SceneOf({{"limit.latency", "+200%"}}));
+  EXPECT_FALSE(signal->Obstacle(session_));
+  LearnBaseline(*signal);
+  SetWork("0.05");
+  ASSERT_TRUE(ReadsUntil(*signal, session_, Over));
+  EXPECT_THAT(signal->Read(session_)->sentence, HasSubstr("the application's statements take"));
+  SetWork("0.002");
+  EXPECT_TRUE(ReadsUntil(*signal, session_, Under, seconds(5)));
 }
 
 TEST_F(ThrottleSignalsPgTest, MissingPrivilegesAreSaidAtPlanTimeAndAskedForOnesRefused) {
