@@ -24,13 +24,13 @@ BatchSizer::BatchSizer(const BatchLimits& limits, std::int64_t row_bytes)
   rows_ = std::min(rows_, rows_max_);
 }
 
-void BatchSizer::Report(std::chrono::microseconds elapsed) {
+void BatchSizer::Report(std::chrono::microseconds elapsed, std::int64_t rows) {
   if (narrowing_ > 0) {
     if (--narrowing_ == 0) Widen();
     return;
   }
   const double took = std::max(1.0, static_cast<double>(elapsed.count()));
-  const double ideal = static_cast<double>(rows_) * microseconds_target_ / took;
+  const double ideal = static_cast<double>(rows) * microseconds_target_ / took;
   // A quarter of the way each time: one slow commit must not halve the next ten batches.
   const double next = 0.75 * static_cast<double>(rows_) + 0.25 * ideal;
   rows_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(next),

@@ -32,7 +32,9 @@ class BatchSizer {
   bool narrowing() const { return narrowing_ > 0; }
 
   // A batch of rows() took `elapsed`. Growth is at most twofold per batch.
-  void Report(std::chrono::microseconds elapsed);
+  void Report(std::chrono::microseconds elapsed) { Report(elapsed, rows_); }
+  // The same of a batch that was asked to have `rows`, fewer than rows().
+  void Report(std::chrono::microseconds elapsed, std::int64_t rows);
 
   // A batch took too long or kept colliding. Returns false if it was a single row already.
   bool Halve();

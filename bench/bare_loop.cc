@@ -28,6 +28,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -49,6 +50,7 @@ struct Options {
   std::int64_t stride = 16;
   std::int64_t window_pages = 5'000;
   std::int64_t depth = 2;  // Batches sent ahead per worker, so that the server never waits for us.
+  std::int64_t sleep_ms = 0;  // After each batch; the throttle of those who have none.
   bool async_commit = false;
 
   bool by_block() const { return mode == "block" || mode == "block_strides"; }
@@ -58,7 +60,8 @@ struct Options {
 constexpr std::string_view kUsage =
     "usage: bare_loop giant|key|block|key_strides|block_strides --database URL\n"
     "  [--table NAME] [--key COLUMN] [--set SQL] [--where SQL] [--workers N] [--rows-per-batch N]\n"
-    "  [--stride N] [--window-pages N] [--depth N] [--isolation LEVEL] [--async-commit]\n";
+    "  [--stride N] [--window-pages N] [--depth N] [--sleep-ms N] [--isolation LEVEL]\n"
+    "  [--async-commit]\n";
 
 struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -96,11 +99,9 @@ Options ParseOptions(int argc, char** argv) {
       {"--key", &options.key},           {"--set", &options.set_clause},
       {"--where", &options.where},       {"--isolation", &options.isolation}};
   const std::map<std::string, std::int64_t*> counts = {
-      {"--workers", &options.workers},
-      {"--rows-per-batch", &options.rows_per_batch},
-      {"--stride", &options.stride},
-      {"--window-pages", &options.window_pages},
-      {"--depth", &options.depth}};
+      {"--workers", &options.workers}, {"--rows-per-batch", &options.rows_per_batch},
+      {"--stride", &options.stride},   {"--window-pages", &options.window_pages},
+      {"--depth", &options.depth},     {"--sleep-ms", &options.sleep_ms}};
   if (argc < 2) throw UsageError("A mode is required.");
   options.mode = argv[1];
   for (int i = 2; i < argc; ++i) {
@@ -119,6 +120,8 @@ Options ParseOptions(int argc, char** argv) {
       *counts.at(name) = ParseCount(name, argv[i]);
     }
   }
+  // A batch that was sent ahead would fill the pause.
+  if (options.sleep_ms > 0) options.depth = 1;
   CheckOptions(options);
   return options;
 }
@@ -338,7 +341,10 @@ class Worker {
   // Runs until no batch is left. On an error, takes the rest from the other workers and throws.
   WorkerTally Run() {
     try {
-      while (FillPipeline()) ReadOneBatch();
+      while (FillPipeline()) {
+        ReadOneBatch();
+        std::this_thread::sleep_for(std::chrono::milliseconds(options_.sleep_ms));
+      }
     } catch (...) {
       next_ = batches_.size();
       throw;

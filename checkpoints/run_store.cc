@@ -29,10 +29,11 @@ constexpr std::array kEdges = {
 };
 
 constexpr const char* kColumns =
-    "run_id, migration, migration_hash, plan_hash, state, reason, workers, pace, "
+    "run_id, migration, migration_hash, plan_hash, state, reason, workers, pace, throttle, "
     "coalesce(revert_options, ''), coalesce(to_char(started_at, 'YYYY-MM-DD HH24:MI:SS "
     "TZ'), started_at::text), started_by, "
-    "coalesce(to_char(finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'), finished_at::text, ''), working_ms, wal_bytes";
+    "coalesce(to_char(finished_at, 'YYYY-MM-DD HH24:MI:SS TZ'), finished_at::text, ''), "
+    "working_ms, wal_bytes";
 
 RunRow FromRow(const db::Row& row) {
   RunRow run;
@@ -46,12 +47,13 @@ RunRow FromRow(const db::Row& row) {
   run.workers =
       static_cast<int>(std::clamp<std::int64_t>(db::ToInt(row[6]), 1, schema::kWorkersMax));
   run.pace = std::max<std::int64_t>(0, db::ToInt(row[7]));
-  run.revert_options = db::ToText(row[8]);
-  run.started_at = db::ToText(row[9]);
-  run.started_by = db::ToText(row[10]);
-  run.finished_at = db::ToText(row[11]);
-  run.working_ms = db::ToInt(row[12]);
-  run.wal_bytes = db::ToInt(row[13]);
+  run.throttle = db::ToText(row[8]);
+  run.revert_options = db::ToText(row[9]);
+  run.started_at = db::ToText(row[10]);
+  run.started_by = db::ToText(row[11]);
+  run.finished_at = db::ToText(row[12]);
+  run.working_ms = db::ToInt(row[13]);
+  run.wal_bytes = db::ToInt(row[14]);
   return run;
 }
 
@@ -161,7 +163,7 @@ std::optional<RunRow> FindRun(db::Session& session, const std::string& name) {
 }
 
 RunRow CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
-                     int workers, std::int64_t pace) {
+                 const RunKnobs& knobs) {
   PAWL_FAULT("before_create_run");
   db::Transaction transaction(session);
   // Two processes that start the same file at once: the second waits here and then finds the
@@ -173,11 +175,11 @@ RunRow CreateRun(db::Session& session, const schema::Plan& plan, const std::stri
   StorePlan(session, plan, text);
   const auto created = session.Query(
       fmt::format(
-          "INSERT INTO pawl.run (migration, migration_hash, plan_hash, state, workers, pace) "
-          "VALUES ($1, $2, $3, 'running', $4::integer, $5::bigint) RETURNING {}",
+          "INSERT INTO pawl.run (migration, migration_hash, plan_hash, state, workers, pace, "
+          "throttle) VALUES ($1, $2, $3, 'running', $4::integer, $5::bigint, $6) RETURNING {}",
           kColumns),
-      {plan.migration, plan.migration_hash, plan.hash, std::to_string(workers),
-       std::to_string(pace)});
+      {plan.migration, plan.migration_hash, plan.hash, std::to_string(knobs.workers),
+       std::to_string(knobs.pace), schema::ToText(knobs.throttle)});
   const RunRow run = FromRow(created.rows[0]);
   for (const schema::Step& step : plan.steps) {
     session.Query(
@@ -271,18 +273,21 @@ void BeginRevert(db::Session& session, const schema::Plan& plan, std::int64_t ru
 }
 
 void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,
-            std::optional<std::int64_t> pace) {
+            std::optional<std::int64_t> pace, const schema::ThrottleValues& throttle) {
   db::Transaction transaction(session);
-  const auto text = [](const auto& number) {
-    return number ? db::Value(std::to_string(*number)) : db::Value();
-  };
-  const auto set = session.Query(
-      "UPDATE pawl.run SET workers = coalesce($2::integer, workers), pace = coalesce($3::bigint, "
-      "pace) WHERE run_id = $1::bigint RETURNING workers, pace",
-      {std::to_string(run), text(workers), text(pace)});
-  if (set.rows.empty()) LoadRun(session, run);  // Says that there is none.
-  const std::string argument =
-      fmt::format("workers={} pace={}", db::ToText(set.rows.at(0)[0]), db::ToText(set.rows[0][1]));
+  // Two who set different things at once must both be heard.
+  session.Query("SELECT FROM pawl.run WHERE run_id = $1::bigint FOR UPDATE", {std::to_string(run)});
+  const RunRow row = LoadRun(session, run);
+  const std::string workers_text = std::to_string(workers.value_or(row.workers));
+  const std::string pace_text = std::to_string(pace.value_or(row.pace));
+  schema::ThrottleValues values = throttle;
+  values.merge(schema::ThrottleValuesFrom(row.throttle));  // What is there keeps out nothing new.
+  session.Query(
+      "UPDATE pawl.run SET workers = $2::integer, pace = $3::bigint, throttle = $4 WHERE run_id = "
+      "$1::bigint",
+      {std::to_string(run), workers_text, pace_text, schema::ToText(values)});
+  std::string argument = fmt::format("workers={} pace={}", workers_text, pace_text);
+  for (const auto& [name, value] : throttle) argument += fmt::format(" {}={}", name, value);
   session.Query(
       "INSERT INTO pawl.command (run_id, command, argument, given_from) VALUES ($1::bigint, 'set', "
       "$2, $3)",

@@ -17,6 +17,7 @@
 
 #include "db/session.h"
 #include "schema/plan.h"
+#include "schema/throttle_options.h"
 
 namespace pawl::checkpoints {
 
@@ -32,6 +33,7 @@ struct RunRow {
   std::string reason;
   int workers = 2;
   std::int64_t pace = 0;
+  std::string throttle;        // JSON, see schema::ThrottleValues; empty: as is standard.
   std::string revert_options;  // JSON; empty unless the run is being taken back.
   std::string started_at;
   std::string started_by;
@@ -46,12 +48,19 @@ RunRow LoadRun(db::Session& session, std::int64_t run);
 // Newest first.
 std::vector<RunRow> LoadRuns(db::Session& session);
 
+// How fast a run may go, as it is asked for when it begins.
+struct RunKnobs {
+  int workers = 2;
+  std::int64_t pace = 0;
+  schema::ThrottleValues throttle;
+};
+
 // Stores the plan with the file's text and creates a run in state running; where the same
 // migration has an unfinished run already (whatever file it was made from), returns that one. Throws
 // kBadInput, and has created nothing, when another unfinished run touches one of the plan's tables:
 // two migrations at one table would undo each other's undo.
 RunRow CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
-                 int workers, std::int64_t pace);
+                 const RunKnobs& knobs);
 
 // The newest unfinished or completed run of migration `name`; nullopt where there is none.
 std::optional<RunRow> FindRun(db::Session& session, const std::string& name);
@@ -71,9 +80,10 @@ void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
 void BeginRevert(db::Session& session, const schema::Plan& plan, std::int64_t run,
                  const std::string& options);
 
-// Sets what is given, and leaves the rest as it is. Throws kBadInput where there is no such run.
+// Changes what is given and leaves the rest; `throttle` is laid over what is there. Writes the
+// history and tells every process. Throws kBadInput where there is no such run.
 void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,
-            std::optional<std::int64_t> pace);
+            std::optional<std::int64_t> pace, const schema::ThrottleValues& throttle = {});
 
 // Adds to the run's time at work, and to the WAL that the server wrote meanwhile.
 void AddWorkingTime(db::Session& session, std::int64_t run, std::int64_t working_ms,

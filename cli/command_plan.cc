@@ -20,8 +20,9 @@ struct Arguments {
 int Plan(const Arguments& arguments) {
   engine::Engine engine(Prepare(arguments.common));
   const MigrationText migration = ReadMigration(arguments.migration);
-  schema::Plan plan =
-      AsWritten(migration, [&] { return engine.Compile(migration.name, migration.text); });
+  schema::Plan plan = AsWritten(migration, [&] {
+    return engine.Compile(migration.name, migration.text, arguments.work.Throttle());
+  });
   for (schema::Step& step : plan.steps) step.line -= migration.lines_added;
   // As in a run, where these flags are the run's and not the plan's: the hash stays.
   if (arguments.work.workers) plan.workers = *arguments.work.workers;

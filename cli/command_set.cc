@@ -1,4 +1,4 @@
-// pawl set RUN workers=4 pace=5000: steers a run while it is at work.
+// pawl set RUN workers=4 pace=5000 limit.replica_lag=10s: steers a run while it is at work.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "db/error.h"
 #include "schema/statement.h"
+#include "schema/throttle_options.h"
 
 namespace pawl::cli {
 namespace {
@@ -38,21 +39,20 @@ std::int64_t NumberOf(const std::string& setting, std::int64_t min, std::int64_t
 int Set(const Arguments& arguments) {
   std::optional<int> workers;
   std::optional<std::int64_t> pace;
+  schema::ThrottleValues throttle;
   for (const std::string& setting : arguments.settings) {
     if (setting.starts_with("workers=")) {
       workers = static_cast<int>(NumberOf(setting, 1, schema::kWorkersMax));
     } else if (setting.starts_with("pace=")) {
       pace = NumberOf(setting, 0, kPaceMax);
     } else {
-      db::FailInput(
-          fmt::format("\"{}\" cannot be set. Give workers=N (in each process) or pace=N "
-                      "(rows a second over all, 0: no limit).",
-                      setting));
+      const auto [name, value] = schema::ParseThrottleSetting(setting);
+      throttle[name] = value;
     }
   }
   const Output output(arguments.common.json);
   engine::Engine engine(Prepare(arguments.common));
-  engine.Set(arguments.run, workers, pace);
+  engine.Set(arguments.run, workers, pace, throttle);
   output.Say(ResultEvent({{"run", arguments.run}, {"command", "set"}}, 0));
   output.Say(
       fmt::format("Run {} has its new settings; processes at work take them up within "
@@ -64,10 +64,11 @@ int Set(const Arguments& arguments) {
 }  // namespace
 
 void AddSet(CLI::App& app, Action& action) {
-  auto* command = app.add_subcommand("set", "Steer a run: workers=N, pace=N");
+  auto* command = app.add_subcommand("set", "Steer a run: workers=N, pace=N, limits");
   auto arguments = std::make_shared<Arguments>();  // Owners: the parser's callback and the action.
   AddRunArgument(*command, arguments->run);
-  command->add_option("SETTING", arguments->settings, "workers=N or pace=N")->required();
+  command->add_option("SETTING", arguments->settings, "workers=N, pace=N, limit.replica_lag=10s, …")
+      ->required();
   AddCommonOptions(*command, arguments->common);
   command->callback([arguments, &action] { action = [arguments] { return Set(*arguments); }; });
 }

@@ -20,6 +20,7 @@ void AddResume(CLI::App& app, Action& action);
 void AddRevert(CLI::App& app, Action& action);
 void AddRun(CLI::App& app, Action& action);
 void AddSet(CLI::App& app, Action& action);
+void AddThrottle(CLI::App& app, Action& action);
 void AddStatus(CLI::App& app, Action& action);
 void AddVerify(CLI::App& app, Action& action);
 void AddVersion(CLI::App& app, Action& action);

@@ -154,6 +154,52 @@ json::object ToJson(const engine::RevertPreview& preview) {
           {"keys", ToJson(preview.keys)}};
 }
 
+json::object ToJson(const engine::ThrottleReport& report) {
+  json::object settings;
+  for (const auto& [name, value] : report.values) settings[name] = value;
+  json::array signals;
+  for (const auto& signal : report.signals) {
+    signals.push_back({{"name", signal.name},
+                       {"kind", signal.kind},
+                       {"value", signal.value},
+                       {"limit", signal.limit},
+                       {"pressure", KnownOrNull(signal.pressure)},
+                       {"readable", signal.readable},
+                       {"age_seconds", signal.age_seconds},
+                       {"sentence", signal.sentence}});
+  }
+  json::array minute;
+  for (const auto& moment : report.minute) {
+    minute.push_back({{"seconds_ago", moment.seconds_ago},
+                      {"level", moment.level},
+                      {"held", moment.held},
+                      {"sentence", moment.sentence}});
+  }
+  json::array changes;
+  for (const auto& change : report.changes) {
+    changes.push_back(
+        {{"at", change.at}, {"who", change.who}, {"from", change.from}, {"what", change.what}});
+  }
+  return {{"run", report.run},
+          {"migration", report.migration},
+          {"state", report.state},
+          {"workers", report.workers},
+          {"pace", report.pace},
+          {"settings", std::move(settings)},
+          {"decided", report.decided},
+          {"age_seconds", report.age_seconds},
+          {"level", report.level},
+          {"level_max", report.level_max},
+          {"held", report.held},
+          {"signal", TextOrNull(report.signal)},
+          {"sentence", report.sentence},
+          {"application_present", report.application_present},
+          {"signals", std::move(signals)},
+          {"notes", ToJson(report.notes)},
+          {"minute", std::move(minute)},
+          {"changes", std::move(changes)}};
+}
+
 json::value ResultEvent(json::object members, int exit_code) {
   json::object event = {{"event", "result"}};
   for (const auto& member : members) event.insert(member);

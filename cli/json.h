@@ -17,6 +17,7 @@ boost::json::object ToJson(const engine::RunStatus& status);
 boost::json::object ToJson(const engine::RunResult& result);
 boost::json::object ToJson(const engine::VerifyReport& report);
 boost::json::object ToJson(const engine::RevertPreview& preview);
+boost::json::object ToJson(const engine::ThrottleReport& report);
 
 // The object that ends a command: {"event":"result", …, "exit":N}.
 boost::json::value ResultEvent(boost::json::object members, int exit_code);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "db/error.h"
 #include "db/log.h"
 #include "schema/statement.h"
 
@@ -59,7 +60,20 @@ void AddWorkOptions(CLI::App& command, WorkOptions& options) {
       ->check(CLI::Range(1, schema::kWorkersMax));
   command.add_option("--pace", options.pace, "Rows a second over all processes; 0: no limit")
       ->check(CLI::NonNegativeNumber);
+  command.add_option("--set", options.set,
+                     "A setting of the throttle, as `pawl set` takes it: limit.replica_lag=10s");
   command.add_flag("--no-verify", options.no_verify, "Leave the proof for `pawl verify`");
+}
+
+schema::ThrottleValues WorkOptions::Throttle() const {
+  schema::ThrottleValues values;
+  for (const std::string& setting : set) {
+    const auto [name, value] = schema::ParseThrottleSetting(setting);
+    if (!values.emplace(name, value).second) {
+      db::FailInput("\"" + name + "\" is set twice. Keep one of the two. Nothing was changed.");
+    }
+  }
+  return values;
 }
 
 CLI::Validator RunNumber() {

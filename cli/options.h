@@ -24,13 +24,16 @@ void AddCommonOptions(CLI::App& command, CommonOptions& options);
 // Opens the log and returns where the database is. Throws db::Error (kBadInput).
 db::ConnectionString Prepare(const CommonOptions& options);
 
-// --workers, --pace, --no-verify.
+// --workers, --pace, --no-verify, --set.
 struct WorkOptions {
   std::optional<int> workers;
   std::optional<std::int64_t> pace;
   bool no_verify = false;
+  std::vector<std::string> set;  // "limit.replica_lag=10s"
 
-  engine::RunSettings Settings() const { return {workers, pace, !no_verify}; }
+  // Throws db::Error (kBadInput) where a setting is not understood.
+  engine::RunSettings Settings() const { return {workers, pace, !no_verify, Throttle()}; }
+  schema::ThrottleValues Throttle() const;
 };
 
 void AddWorkOptions(CLI::App& command, WorkOptions& options);

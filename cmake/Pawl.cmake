@@ -58,7 +58,7 @@ function(pawl_library name)
   target_link_libraries(pawl_${name} PUBLIC ${ARG_LINKS})
 
   # The link graph alone does not stop an include; this does.
-  file(GLOB sources ${CMAKE_CURRENT_SOURCE_DIR}/*.h ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  file(GLOB_RECURSE sources ${CMAKE_CURRENT_SOURCE_DIR}/*.h ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   set(allowed ${name} ${ARG_USES})
   foreach(source IN LISTS sources)
     file(STRINGS ${source} lines REGEX "^#include \"(db|schema|batching|checkpoints|verify|engine|control|cli)/")

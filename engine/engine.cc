@@ -13,6 +13,7 @@
 #include "engine/ddl.h"
 #include "engine/preconditions.h"
 #include "engine/run_process.h"
+#include "engine/throttle/throttle.h"
 #include "schema/planner.h"
 #include "schema/render.h"
 
@@ -140,6 +141,24 @@ schema::Plan PlanToAbort(db::Session& session, const checkpoints::RunRow& run) {
   }
 }
 
+// What the file says, and over it what was given on the command line.
+schema::ThrottleValues Overlaid(const std::string& under, schema::ThrottleValues over) {
+  over.merge(schema::ThrottleValuesFrom(under));
+  return over;
+}
+
+// Refuses new settings of the throttle that cannot be kept here.
+void CheckGiven(const db::ConnectionString& where, db::Session& session, const schema::Plan& plan,
+                const checkpoints::RunRow& run, const schema::ThrottleValues& given) {
+  if (given.empty()) return;
+  throttle::CheckSignals(where, session, plan, Overlaid(run.throttle, given));
+}
+
+void SetGiven(db::Session& session, std::int64_t run, const RunSettings& settings) {
+  if (!settings.workers && !settings.pace && settings.throttle.empty()) return;
+  checkpoints::SetRun(session, run, settings.workers, settings.pace, settings.throttle);
+}
+
 std::string WorkingState(const checkpoints::RunRow& run) {
   return run.revert_options.empty() ? "running" : "reverting";
 }
@@ -154,9 +173,13 @@ RunResult Carry(const db::ConnectionString& where, std::int64_t run, const RunSe
 
 Engine::Engine(const db::ConnectionString& where) : where_(where) {}
 
-schema::Plan Engine::Compile(const std::string& name, const std::string& text) {
+schema::Plan Engine::Compile(const std::string& name, const std::string& text,
+                             const schema::ThrottleValues& throttle) {
   const schema::MigrationFile migration = schema::ParseMigration(name, text);
-  return PlanFor(*OpenFirst(where_, "plan"), migration);
+  const auto session = OpenFirst(where_, "plan");
+  schema::Plan plan = PlanFor(*session, migration);
+  plan.notes = throttle::CheckSignals(where_, *session, plan, Overlaid(plan.throttle, throttle));
+  return plan;
 }
 
 void Engine::Init() {
@@ -186,20 +209,22 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
     const int workers = settings.workers.value_or(plan.workers > 0 ? static_cast<int>(plan.workers)
                                                                    : kWorkersDefault);
     RequireConnections(session, workers);
+    const schema::ThrottleValues throttle = Overlaid(plan.throttle, settings.throttle);
+    throttle::CheckSignals(where_, session, plan, throttle);
     checkpoints::EnsureControlSchema(session);
     checkpoints::RequireControlPrivileges(session, MakesUndoTables(plan));
     RefuseToRepeat(session, plan);
-    run = checkpoints::CreateRun(session, plan, text, workers, settings.pace.value_or(plan.pace));
+    run = checkpoints::CreateRun(session, plan, text,
+                                 {workers, settings.pace.value_or(plan.pace), throttle});
     if (run->migration_hash != migration.hash) RefuseOtherFile(*run, migration.hash);
   } else {
-    PlanToCarryOn(where_, session, *run);
+    const schema::Plan plan = PlanToCarryOn(where_, session, *run);
     RequireConnections(session, settings.workers.value_or(run->workers));
+    CheckGiven(where_, session, plan, *run, settings.throttle);
     if (run->state == "paused" || run->state == "failed") {
       checkpoints::MoveRun(session, run->run, WorkingState(*run), "carried on", "resume");
     }
-    if (settings.workers || settings.pace) {
-      checkpoints::SetRun(session, run->run, settings.workers, settings.pace);
-    }
+    SetGiven(session, run->run, settings);
   }
   opened.reset();  // One connection less while it works.
   return Carry(where_, run->run, settings, on_progress, pause_requested_);
@@ -210,14 +235,13 @@ RunResult Engine::Resume(std::int64_t run, const RunSettings& settings,
   auto session = OpenControl(where_);
   const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
   if (checkpoints::IsFinal(row.state)) return DoneAlready(*session, row);
-  PlanToCarryOn(where_, *session, row);
+  const schema::Plan plan = PlanToCarryOn(where_, *session, row);
   RequireConnections(*session, settings.workers.value_or(row.workers));
+  CheckGiven(where_, *session, plan, row, settings.throttle);
   if (row.state == "paused" || row.state == "failed") {
     checkpoints::MoveRun(*session, run, WorkingState(row), "resumed", "resume");
   }
-  if (settings.workers || settings.pace) {
-    checkpoints::SetRun(*session, run, settings.workers, settings.pace);
-  }
+  SetGiven(*session, run, settings);
   if (checkpoints::LiveWorkers(*session, run, 0) > 0) {
     RunResult result = DoneAlready(*session, checkpoints::LoadRun(*session, run));
     result.already_done = false;
@@ -360,7 +384,8 @@ void Engine::Abort(std::int64_t run) {
   }
 }
 
-void Engine::Set(std::int64_t run, std::optional<int> workers, std::optional<std::int64_t> pace) {
+void Engine::Set(std::int64_t run, std::optional<int> workers, std::optional<std::int64_t> pace,
+                 const schema::ThrottleValues& throttle) {
   // No workers at all would be a pause that nobody sees as one.
   if ((workers && (*workers < 1 || *workers > schema::kWorkersMax)) || (pace && *pace < 0)) {
     db::FailInput(
@@ -368,7 +393,11 @@ void Engine::Set(std::int64_t run, std::optional<int> workers, std::optional<std
         "from 0 (unlimited). Nothing was changed.");
   }
   const auto session = OpenControl(where_);
-  checkpoints::SetRun(*session, run, workers, pace);
+  const checkpoints::RunRow row = checkpoints::LoadRun(*session, run);
+  if (!throttle.empty()) {
+    CheckGiven(where_, *session, checkpoints::LoadPlan(*session, row.plan_hash), row, throttle);
+  }
+  checkpoints::SetRun(*session, run, workers, pace, throttle);
 }
 
 }  // namespace pawl::engine

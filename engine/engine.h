@@ -22,6 +22,7 @@
 #include "db/connection_string.h"
 #include "schema/plan.h"
 #include "schema/render.h"
+#include "schema/throttle_options.h"
 
 namespace pawl::engine {
 
@@ -29,6 +30,7 @@ struct RunSettings {
   std::optional<int> workers;        // In this process. Default: the plan's, else 2.
   std::optional<std::int64_t> pace;  // Rows a second over all processes; 0: unlimited.
   bool verify = true;
+  schema::ThrottleValues throttle;  // Laid over what the file and earlier commands say.
 };
 
 // A moment of a run, for bars and JSON lines. Times are of this process's clock.
@@ -110,6 +112,50 @@ struct RunStatus {
   std::vector<Worker> workers;
 };
 
+// The throttle of a run, as its coordinator has stored it within the last second.
+struct ThrottleReport {
+  std::int64_t run = 0;
+  std::string migration;
+  std::string state;
+  int workers = 0;        // Of each process.
+  std::int64_t pace = 0;  // Rows a second, 0: no limit.
+  schema::ThrottleValues values;
+  bool decided = false;  // False: no coordinator has ever decided anything, or it is off.
+  double age_seconds = 0;
+  double level = 0;      // Workers' worth of work in all processes.
+  double level_max = 0;  // What it may rise to.
+  bool held = false;
+  std::string signal;
+  std::string sentence;
+  bool application_present = true;
+  struct Signal {
+    std::string name;
+    std::string kind;  // "gauge" or "budget"
+    double value = 0;
+    double limit = 0;
+    double pressure = 0;
+    bool readable = true;
+    double age_seconds = 0;
+    std::string sentence;
+  };
+  std::vector<Signal> signals;
+  std::vector<std::string> notes;  // Limits that are not kept here, and why.
+  struct Moment {
+    double seconds_ago = 0;
+    double level = 0;
+    bool held = false;
+    std::string sentence;
+  };
+  std::vector<Moment> minute;  // Oldest first.
+  struct Change {
+    std::string at;
+    std::string who;
+    std::string from;
+    std::string what;
+  };
+  std::vector<Change> changes;  // By hand, newest first, at most 20.
+};
+
 using schema::OnConflict;
 
 struct RevertSettings {
@@ -129,8 +175,10 @@ class Engine {
  public:
   explicit Engine(const db::ConnectionString& where);
 
-  // Compiles without writing anything.
-  schema::Plan Compile(const std::string& name, const std::string& text);
+  // Compiles without writing anything. `throttle` as in RunSettings: what of it cannot be had here
+  // is refused, or told in the plan's notes.
+  schema::Plan Compile(const std::string& name, const std::string& text,
+                       const schema::ThrottleValues& throttle = {});
 
   // Creates or upgrades the control schema.
   void Init();
@@ -160,7 +208,11 @@ class Engine {
   // Commands; they act through the database, whichever process or host is at work.
   void Pause(std::int64_t run);
   void Abort(std::int64_t run);
-  void Set(std::int64_t run, std::optional<int> workers, std::optional<std::int64_t> pace);
+  void Set(std::int64_t run, std::optional<int> workers, std::optional<std::int64_t> pace,
+           const schema::ThrottleValues& throttle = {});
+
+  // What holds or slows a run, and why. Throws kBadInput where there is no such run.
+  ThrottleReport ReportThrottle(std::int64_t run);
 
   // The runs, newest first; of one run where given. Empty where there is no control schema.
   std::vector<RunStatus> Status(std::optional<std::int64_t> run);

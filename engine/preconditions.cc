@@ -13,8 +13,8 @@
 namespace pawl::engine {
 namespace {
 
-// The run itself and its listener, and beside them the workers; or, when it verifies, one for the
-// verdict, one for the ledger and two that read rows.
+// The run itself and its listener, and beside them the throttle and the workers; or, when it
+// verifies, one for the verdict, one for the ledger and two that read rows.
 constexpr int kConnectionsOfProcess = 2;
 constexpr int kConnectionsToVerify = 4;
 
@@ -118,7 +118,7 @@ void RequireWayBack(db::Session& session, const schema::Plan& plan) {
 }
 
 void RequireConnections(db::Session& session, int workers) {
-  const int needed = kConnectionsOfProcess + std::max(kConnectionsToVerify, workers);
+  const int needed = kConnectionsOfProcess + std::max(kConnectionsToVerify, workers + 1);
   const auto found = session.Query(
       "SELECT quote_ident(r.rolname), r.rolconnlimit, quote_ident(d.datname), d.datconnlimit FROM "
       "pg_roles AS r, pg_database AS d WHERE r.rolname = session_user AND NOT r.rolsuper AND "

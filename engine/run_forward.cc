@@ -40,6 +40,7 @@ void RunProcess::GoForward() {
     if (StepState(step) == "done") continue;
     if (RunStep(step) == Verdict::kInterrupted) return;
   }
+  throttle_.reset();  // Its connection is one of those that verification may use.
   if (run_.state == "running") checkpoints::MoveRun(*session_, run_id_, "verifying", "");
   run_ = checkpoints::LoadRun(*session_, run_id_);
   if (settings_.verify && VerifyAll() == Verdict::kInterrupted) return;

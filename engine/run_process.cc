@@ -78,6 +78,7 @@ RunResult RunProcess::Execute() {
 }
 
 void RunProcess::Connect() {
+  throttle_.reset();
   events_.reset();
   session_ = std::make_unique<db::Session>(where_, "run");
   run_ = checkpoints::LoadRun(*session_, run_id_);
@@ -209,6 +210,7 @@ RunProcess::Verdict RunProcess::WorkOn(const schema::Step& step, const checkpoin
   progress_.step_title = (round.round < 0 ? "take back: " : "") + step.title;
   const std::unique_ptr<TaskSource> tasks = TasksFor(step, round);
   const WorkOrder order = OrderFor(*step.backfill, round, *tasks);
+  StartThrottle();
   WorkerPool pool(order);
   pool.Resize(workers_set_);
   bool interrupted = false;
@@ -222,6 +224,7 @@ RunProcess::Verdict RunProcess::WorkOn(const schema::Step& step, const checkpoin
   }
   pool.Join();
   Absorb(pool);
+  if (!coordinator_) throttle_.reset();
   if (const auto failure = pool.failure()) throw *failure;
   if (interrupted || checkpoints::UnfinishedSpans(*session_, round) > 0) {
     return Verdict::kInterrupted;
@@ -253,19 +256,9 @@ bool RunProcess::Tick(WorkerPool* pool) {
     checkpoints::RenewLeases(*session_, leases_.All());
     others_ = checkpoints::LiveWorkers(*session_, run_id_, worker_);
   }
+  ObeyThrottle(pool);
   Tell();
   return true;
-}
-
-void RunProcess::Steer(WorkerPool* pool) {
-  pace_.SetRowsPerSecond(static_cast<double>(run_.pace) / static_cast<double>(others_ + 1));
-  // A number given to this process holds until `pawl set` says otherwise.
-  if (!settings_.workers || run_.workers != *settings_.workers) {
-    if (run_.workers != workers_set_ && (!settings_.workers || coordinator_)) {
-      workers_set_ = run_.workers;
-    }
-  }
-  if (pool != nullptr && pool->size() != workers_set_) pool->Resize(workers_set_);
 }
 
 void RunProcess::Absorb(WorkerPool& pool) {
@@ -317,7 +310,9 @@ void RunProcess::Tell() {
   meter_.Note(now, progress_.rows_done, progress_.fraction);
   meter_.Describe(progress_);
   progress_.state = run_.state;
-  progress_.working_seconds = std::chrono::duration<double>(now - time_from_).count();
+  const double seconds = std::chrono::duration<double>(now - time_from_).count();
+  progress_.waiting_seconds = held_seconds_;
+  progress_.working_seconds = std::max(0.0, seconds - held_seconds_);
   if (on_progress_) on_progress_(progress_);
 }
 

@@ -8,7 +8,7 @@
 //   every process: work on the spans of the running backfill
 //
 // Chapters: run_process.cc (the loop, workers, progress), run_forward.cc, run_back.cc,
-// run_alone.cc (statements outside of a transaction).
+// run_alone.cc (statements outside of a transaction), run_throttled.cc (how fast).
 //
 // Thread safety: none. Owned and called by one thread; workers are threads of its pool.
 #pragma once
@@ -26,6 +26,7 @@
 #include "engine/event_loop.h"
 #include "engine/pace.h"
 #include "engine/progress_meter.h"
+#include "engine/throttle/throttle.h"
 #include "engine/worker_pool.h"
 
 namespace pawl::engine {
@@ -81,6 +82,9 @@ class RunProcess {
                      TaskSource& tasks);
   bool Tick(WorkerPool* pool);
   void Steer(WorkerPool* pool);
+  void StartThrottle();
+  void Decide();
+  void ObeyThrottle(const WorkerPool* pool);
   void Absorb(WorkerPool& pool);
   void Tell();
   void CountRows();
@@ -105,6 +109,12 @@ class RunProcess {
   checkpoints::RunRow run_;
   schema::Plan plan_;
   Pace pace_;
+  std::atomic<int> processes_{1};                 // That work on the run, this one included.
+  std::unique_ptr<throttle::Throttle> throttle_;  // Of the coordinator; uses the two above.
+  std::string throttled_;                         // Why it is held or slowed.
+  bool held_ = false;
+  double held_seconds_ = 0;
+  std::chrono::steady_clock::time_point obeyed_at_{};
   LeaseBook leases_;
   ProgressMeter meter_;
   Progress progress_;

@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "engine/preconditions.h"
 #include "engine/run_process.h"
+#include "engine/throttle/throttle.h"
 #include "verify/backfill_check.h"
 
 namespace pawl::engine {
@@ -98,6 +99,10 @@ RunStatus StatusOf(db::Session& session, const checkpoints::RunRow& run) {
     if (!error.sqlstate().empty() || error.action() == db::Action::kReconnect) throw;
     // Made by another version, or damaged: the list is there to find such a run, and all others.
     status.reason = error.what();
+  }
+  if (run.state == "running" || run.state == "reverting") {
+    const throttle::Stored throttled = throttle::LastDecision(session, run.run);
+    if (!throttled.stale && throttled.decided) status.progress.note = throttled.sentence;
   }
   status.workers = ReadWorkers(session, run.run);
   for (const RunStatus::Worker& worker : status.workers) {

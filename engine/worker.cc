@@ -24,6 +24,9 @@ constexpr int kRetriesBeforeHalving = 5;
 // What was cancelled or timed out so often outside of a batch will be so again.
 constexpr int kCancelsMax = 5;
 constexpr std::chrono::minutes kReconnectFor{3};
+constexpr milliseconds kTurnPoll{2};  // Rests are some milliseconds long.
+constexpr int kTurnPollsMax = 500;    // Whoever waits longer is held, perhaps for hours.
+constexpr milliseconds kTurnPollHeld{20};
 
 void SleepWithJitter(milliseconds about) {
   thread_local std::minstd_rand random(std::random_device{}());
@@ -148,13 +151,16 @@ void Worker::WorkSpan() {
       checkpoints::ReleaseSpan(*pipeline_, *lease_);
       break;
     }
+    // Reading for a batch is load as well, so the turn comes first.
+    std::optional<Pace::Turn> turn = WaitForTurn();
+    if (!turn) continue;
     std::optional<Batch> batch;
     if (!Cut(batch)) continue;
     if (!batch) {
       checkpoints::FinishSpan(*pipeline_, *lease_);
       break;
     }
-    if (!WaitForPace(batch->rows_visited)) continue;
+    if (!WaitForPace(batch->rows_visited, *turn)) continue;
     const bool last = batch->done;
     if (!RunBatch(*batch)) {
       if (!lease_) break;
@@ -171,7 +177,11 @@ void Worker::WorkSpan() {
 // table for a moment.
 bool Worker::Cut(std::optional<Batch>& batch) {
   try {
-    batch = task_->Next(sizer_.rows(), sizer_.narrowing());
+    // A size that was asked for, and a sweep that must see all rows at once, stay whole.
+    const bool fixed = order_.limits.rows_initial == order_.limits.rows_max;
+    rows_asked_ =
+        fixed || sizer_.narrowing() ? sizer_.rows() : order_.pace->BatchRows(sizer_.rows());
+    batch = task_->Next(rows_asked_, sizer_.narrowing());
     return true;
   } catch (const db::Error& error) {
     const bool split = error.action() == db::Action::kSplit && sizer_.Halve();
@@ -210,7 +220,7 @@ bool Worker::RunBatch(Batch batch) {
   const db::Row& ledger = results[0].rows.at(0);
   report_(
       {db::ToInt(ledger[0]), db::ToInt(ledger[1]), batch.rows_visited, took, task_->hot_share()});
-  sizer_.Report(took);
+  sizer_.Report(took, rows_asked_);
   return true;
 }
 
@@ -397,14 +407,26 @@ void Worker::Reconnect(const db::Error& cause) {
   }
 }
 
+// Waits until the throttle lets this worker begin; nullopt where the work was called off meanwhile.
+// No transaction is open, and the heartbeat renews the lease: it may take hours.
+std::optional<Pace::Turn> Worker::WaitForTurn() {
+  for (int polls = 0; may_work_(); ++polls) {
+    if (auto turn = order_.pace->Take(std::chrono::steady_clock::now())) return turn;
+    std::this_thread::sleep_for(polls < kTurnPollsMax ? kTurnPoll : kTurnPollHeld);
+  }
+  return std::nullopt;
+}
+
 // Returns false where the work was called off while waiting.
-bool Worker::WaitForPace(std::int64_t rows) {
-  const auto begin = order_.pace->Book(rows, std::chrono::steady_clock::now());
+bool Worker::WaitForPace(std::int64_t rows, Pace::Turn& turn) {
+  const auto from = std::chrono::steady_clock::now();
+  const auto begin = order_.pace->Book(rows, from);
   while (std::chrono::steady_clock::now() < begin) {
     if (!may_work_()) return false;
     const auto left = begin - std::chrono::steady_clock::now();
     std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, milliseconds(20)));
   }
+  turn.Waited(std::chrono::steady_clock::now() - from);
   return true;
 }
 

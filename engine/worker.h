@@ -89,6 +89,7 @@ class Worker {
   void Hold(std::optional<checkpoints::SpanLease> lease);
   bool WorkOneSpan();
   void WorkSpan();
+  std::optional<Pace::Turn> WaitForTurn();
   bool Cut(std::optional<Batch>& batch);
   bool RunBatch(Batch batch);
   void Settle(const db::Error& error);
@@ -99,7 +100,7 @@ class Worker {
   void Connect();
   void RequireSameServer(db::Pipeline& pipeline) const;
   void Reconnect(const db::Error& cause);
-  bool WaitForPace(std::int64_t rows);
+  bool WaitForPace(std::int64_t rows, Pace::Turn& turn);
 
   const WorkOrder& order_;
   std::function<bool()> may_work_;
@@ -109,6 +110,7 @@ class Worker {
   batching::BatchSizer sizer_;
   std::optional<checkpoints::SpanLease> lease_;
   std::unique_ptr<SpanTask> task_;
+  std::int64_t rows_asked_ = 0;  // For the batch at hand.
   int retries_ = 0;
 };
 

@@ -115,6 +115,7 @@ std::string Describe(const Plan& plan) {
   std::string text = fmt::format("Plan of {} for database {} (PostgreSQL {})\n\n", plan.migration,
                                  plan.database, plan.server_version / 10000);
   for (const Step& step : plan.steps) DescribeStep(step, text);
+  for (const std::string& note : plan.notes) text += "Note: " + note + "\n";
   const Estimate total = TotalOf(plan);
   text += fmt::format(
       "Total: {} {}, about {} rows, {}, WAL {}, undo {}, growth {}.\n"

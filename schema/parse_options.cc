@@ -14,6 +14,7 @@
 #include "schema/ast.h"
 #include "schema/near_name.h"
 #include "schema/statement.h"
+#include "schema/throttle_options.h"
 
 namespace pawl::schema {
 namespace {
@@ -119,10 +120,28 @@ const std::array<OptionRule, 13>& Rules() {
   return kRules;
 }
 
+std::string CheckedThrottleOption(const Place& place, const ThrottleOption& option,
+                                  const std::optional<std::string>& value) {
+  if (!value) {
+    FailAt(place, fmt::format("option \"{}\" has no value", option.name),
+           fmt::format("Write {}=…: {}.", option.name, option.allowed));
+  }
+  if (AcceptsThrottleValue(option, *value)) return *value;
+  FailAt(place, fmt::format("option {}=\"{}\" is not understood", option.name, *value),
+         fmt::format("Allowed: {}.", option.allowed));
+}
+
 [[noreturn]] void FailUnknown(const Place& place, const std::string& name) {
-  std::string remedy = fmt::format("The options are {}.", fmt::join(KnownOptions(), ", "));
-  if (const std::string nearest = NearName(name, KnownOptions()); !nearest.empty()) {
-    remedy = fmt::format("Did you mean \"{}\"? {}", nearest, remedy);
+  std::vector<std::string> throttle;
+  for (const ThrottleOption& option : ThrottleOptions()) throttle.emplace_back(option.name);
+  std::vector<std::string> all = KnownOptions();
+  all.insert(all.end(), throttle.begin(), throttle.end());
+  std::string remedy = fmt::format("The options are {}.", fmt::join(all, ", "));
+  if (const std::string nearest = NearName(name, all); !nearest.empty()) {
+    const bool steers = FindThrottleOption(nearest) != nullptr;
+    remedy = fmt::format("Did you mean \"{}\"? The options{} are {}.", nearest,
+                         steers ? " of the throttle" : "",
+                         fmt::join(steers ? throttle : KnownOptions(), ", "));
   }
   FailAt(place, fmt::format("there is no option \"{}\"", name), remedy);
 }
@@ -180,6 +199,9 @@ const std::vector<std::string>& KnownOptions() {
 
 std::string CheckedOption(const Place& place, const std::string& name,
                           const std::optional<std::string>& value) {
+  if (const ThrottleOption* option = FindThrottleOption(name)) {
+    return CheckedThrottleOption(place, *option, value);
+  }
   const auto rule = std::find_if(Rules().begin(), Rules().end(),
                                  [&](const OptionRule& known) { return known.name == name; });
   if (rule == Rules().end()) FailUnknown(place, name);
@@ -209,6 +231,7 @@ std::optional<std::string> OptionsInComment(const Place& place, std::string_view
   if (!rest.empty() && rest.front() == ':') return std::string(Trimmed(rest.substr(1)));
   const std::string first(TakeName(rest));
   const bool is_option =
+      FindThrottleOption(first) != nullptr ||
       std::find(KnownOptions().begin(), KnownOptions().end(), first) != KnownOptions().end();
   if (is_option && !rest.empty() && rest.front() == '=') {
     FailAt(place, "an option line has no colon", fmt::format("Write \"-- pawl: {}=…\".", first));

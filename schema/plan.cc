@@ -164,6 +164,8 @@ void List(Fields& fields, T& item) {
     fields("time_zone", item.time_zone);
     fields("workers", item.workers);
     fields("pace", item.pace);
+    fields("throttle", item.throttle);
+    fields.Estimated("notes", item.notes);
     fields("steps", item.steps);
   }
 }

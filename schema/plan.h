@@ -151,8 +151,10 @@ struct Plan {
   int server_version = 0;
   std::string search_path;
   std::string time_zone;
-  std::int64_t workers = 0;  // 0: default. From the file's options.
-  std::int64_t pace = 0;     // Rows a second, 0: unlimited.
+  std::int64_t workers = 0;        // 0: default. From the file's options.
+  std::int64_t pace = 0;           // Rows a second, 0: unlimited.
+  std::string throttle;            // ThrottleValues of the file's options, as JSON.
+  std::vector<std::string> notes;  // What of the throttle cannot be had here; sentences.
   std::vector<Step> steps;
 };
 

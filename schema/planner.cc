@@ -10,6 +10,7 @@
 #include "schema/backfill_planner.h"
 #include "schema/online_forms.h"
 #include "schema/schema_view.h"
+#include "schema/throttle_options.h"
 
 namespace pawl::schema {
 namespace {
@@ -71,6 +72,23 @@ std::int64_t FileOption(const MigrationFile& migration, const std::string& name)
     value = std::max<std::int64_t>(value, std::stoll(found->second));
   }
   return value;
+}
+
+// The throttle is the run's, not a statement's: two words about one thing must agree.
+ThrottleValues ThrottleOf(const MigrationFile& migration) {
+  ThrottleValues values;
+  for (const Statement& statement : migration.statements) {
+    for (const auto& [name, value] : statement.options) {
+      if (FindThrottleOption(name) == nullptr) continue;
+      const auto [known, added] = values.emplace(name, value);
+      if (added || known->second == value) continue;
+      FailAt(
+          {migration.name + ".sql", statement.line},
+          fmt::format("option \"{}\" is \"{}\" here and \"{}\" before", name, value, known->second),
+          "It holds for the whole run: say it once, at the top of the file.");
+    }
+  }
+  return values;
 }
 
 // Thread safety: none. Lives for one statement.
@@ -229,6 +247,7 @@ Plan MakePlan(db::Session& session, const MigrationFile& migration) {
   plan.time_zone = db::ToText(row[1]);
   plan.workers = FileOption(migration, "workers");
   plan.pace = FileOption(migration, "pace");
+  plan.throttle = ToText(ThrottleOf(migration));
   SchemaView schema(session);
   Planning planning{reading, migration, schema, plan.search_path, plan.time_zone, {}};
   for (const Statement& statement : migration.statements) {

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import select
+import signal
 import subprocess
 import tempfile
 import time
@@ -61,6 +62,11 @@ class Client:
         # Looks without reaping: finish() still needs the exit status and the usage.
         return os.waitid(os.P_PID, self._process.pid,
                          os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+    def interrupt(self):
+        """As Ctrl-C does."""
+        if self.running:
+            os.kill(self._process.pid, signal.SIGINT)  # send_signal() would reap it.
 
     def kill(self):
         self._process.kill()

@@ -125,6 +125,9 @@ class Server:
         if initdb.returncode != 0:
             raise BenchError(f"initdb failed: {initdb.stderr.strip()}")
 
+    def program(self, name):
+        return os.path.join(self._bin, name)
+
     @property
     def pid(self):
         return self._postmaster.pid

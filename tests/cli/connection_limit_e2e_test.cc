@@ -20,7 +20,7 @@ class ConnectionLimitE2eTest : public testing::Test {
 
   Finished RunSoon(const std::string& url) {
     const auto began = std::chrono::steady_clock::now();
-    Finished finished = RunPawl({"run", file_}, url);
+    Finished finished = RunPawl({"run", file_, "--set", "throttle=off"}, url);
     EXPECT_LT(std::chrono::steady_clock::now() - began, seconds(20));
     return finished;
   }
@@ -79,7 +79,7 @@ TEST_F(ConnectionLimitE2eTest, AServerThatIsFullIsNamedAndTheRunCarriesOnLater) 
   EXPECT_NE(full.err.find("connection slots are reserved"), std::string::npos) << full.err;
   EXPECT_NE(full.err.find("max_connections"), std::string::npos) << full.err;
 
-  leave(3);  // The run, its listener, and one of two workers.
+  leave(3);  // The run, its listener, and one of its throttle and two workers.
   const Finished short_of = RunSoon(url);
   EXPECT_EQ(short_of.exit_code, 1) << short_of.both();
   EXPECT_NE(short_of.err.find("connection slots are reserved"), std::string::npos) << short_of.err;

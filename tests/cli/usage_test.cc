@@ -44,7 +44,7 @@ TEST(UsageTest, WrongWordsExitWithTwoAndOneSentence) {
       {{"resume"}, "RUN is required"},
       {{"resume", "seven"}, "\"seven\" is not the number of a run"},
       {{"status", "0"}, "\"0\" is not the number of a run"},
-      {{"set", "7", "speed=9"}, "\"speed=9\" cannot be set"},
+      {{"set", "7", "speed=9"}, "There is no setting \"speed\""},
       {{"set", "7", "workers=many"}, "\"workers=many\" is not understood"},
       {{"revert", "7", "--on-conflict", "panic"}, "--on-conflict"},
       {{"revert", "7", "--batch", "x"}, "--batch"},

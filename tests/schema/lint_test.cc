@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <string>
 
 namespace pawl::schema {
@@ -121,12 +121,13 @@ TEST(LintTest, AThousandStatementsTakeLessThanATenthOfASecond) {
             std::to_string(i) + " ADD COLUMN x int;\n" + "CREATE INDEX CONCURRENTLY ON " + table +
             " (a);\n" + "UPDATE v SET a = a + 1 WHERE id > " + std::to_string(i) + ";\n";
   }
-  const auto began = std::chrono::steady_clock::now();
+  // Of this program alone, whoever else uses the machine.
+  const std::clock_t began = std::clock();
   EXPECT_GT(Lint("m.sql", text, nullptr).size(), 250U);
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
-  RecordProperty("milliseconds", static_cast<int>(took.count()));
+  const double took = 1e3 * static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC;
+  RecordProperty("milliseconds", static_cast<int>(took));
 #if defined(NDEBUG)
-  EXPECT_LT(took.count(), 300);  // 100 ms when nobody else is at work: see docs/performance.md.
+  EXPECT_LT(took, 300);  // 100 ms when nobody else is at work: see docs/performance.md.
 #endif
 }
 

@@ -1,0 +1,60 @@
+"""The migrations whose impact is measured: each names a command line, or none."""
+
+import dataclasses
+import os
+
+from harness import tables
+
+BARE_SLEEPS_MS = (5, 10, 20, 40)
+LIMITS = ("+10%", "+25%", "+50%", "+100%")
+
+
+@dataclasses.dataclass
+class Nothing:
+    name: str = "no migration"
+
+    def argv(self, tools, server, database):
+        return None
+
+
+@dataclasses.dataclass
+class Bare:
+    name: str
+    mode: str
+    options: tuple = ()
+
+    @property
+    def whole(self):
+        """One transaction has changed nothing before its end, so that has to be waited for."""
+        return self.mode == "giant"
+
+    def argv(self, tools, server, database):
+        return [tools.bare_loop, self.mode, "--database", server.url(database), "--set",
+                tables.JOB_SET, "--where", tables.JOB_WHERE, *self.options]
+
+
+@dataclasses.dataclass
+class Pawl:
+    name: str
+    settings: tuple = ()
+
+    def argv(self, tools, server, database):
+        path = os.path.join(tools.folder, "impact.sql")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"UPDATE orders SET {tables.JOB_SET} WHERE {tables.JOB_WHERE};\n")
+        argv = [tools.pawl, "run", path, "--database", server.url(database), "--workers", "2",
+                "--no-verify", "--json"]
+        for setting in self.settings:
+            argv += ["--set", setting]
+        return argv
+
+
+def variants():
+    plain = ("--rows-per-batch", "1000", "--async-commit")
+    return [
+        Nothing(), Bare("giant UPDATE", "giant"),
+        Bare("bare loop, 2 workers", "key", (*plain, "--workers", "2")),
+        *[Bare(f"bare loop, sleep {ms} ms", "key",
+               (*plain, "--workers", "1", "--sleep-ms", str(ms))) for ms in BARE_SLEEPS_MS],
+        Pawl("pawl"), *[Pawl(f"pawl {limit}", (f"limit.latency={limit}",)) for limit in LIMITS],
+        Pawl("pawl, throttle off", ("throttle=off",))]
