@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <string_view>
 #include <thread>
 
 #include <fmt/format.h>
@@ -27,6 +28,15 @@ constexpr std::chrono::minutes kReconnectFor{3};
 constexpr milliseconds kTurnPoll{2};  // Rests are some milliseconds long.
 constexpr int kTurnPollsMax = 500;    // Whoever waits longer is held, perhaps for hours.
 constexpr milliseconds kTurnPollHeld{20};
+// A batch is BEGIN, the fence, what the task gives, COMMIT.
+constexpr int kFenceCall = 1;
+
+// Of the fence only: the server quotes values, and what a row says must not end a lease.
+bool IsFenced(const db::Error& error) {
+  const auto* failed = dynamic_cast<const db::CallError*>(&error);
+  return failed != nullptr && failed->call() == kFenceCall &&
+         std::string_view(error.what()).find(checkpoints::kLostLease) != std::string_view::npos;
+}
 
 void SleepWithJitter(milliseconds about) {
   thread_local std::minstd_rand random(std::random_device{}());
@@ -230,10 +240,7 @@ void Worker::Settle(const db::Error& error) {
   const std::string message = error.what();
   db::Log(db::LogLevel::kWarning, "batch failed",
           {{"sqlstate", error.sqlstate()}, {"message", message}});
-  if (message.find(checkpoints::kLostLease) != std::string::npos) {
-    if (!FindEndAgain()) Hold(std::nullopt);
-    return;
-  }
+  if (IsFenced(error)) return FindEndAgain();
   if (message.find(schema::kDisagree) != std::string::npos) {
     throw db::Error(
         db::Action::kStop,
@@ -329,12 +336,14 @@ void Worker::RetryLater(const db::Error& error) {
 }
 
 // The lease may still be ours with a nearer end, because another worker took the span's tail.
-bool Worker::FindEndAgain() {
+// Otherwise it is another's now, and given up.
+void Worker::FindEndAgain() {
   const auto now = checkpoints::ReloadLease(*pipeline_, *lease_);
-  if (!now || now->cursor != lease_->cursor || now->end_key == lease_->end_key) return false;
+  if (!now || now->cursor != lease_->cursor || now->end_key == lease_->end_key) {
+    return Hold(std::nullopt);
+  }
   lease_->end_key = now->end_key;
   task_->MoveEnd(now->end_key);
-  return true;
 }
 
 // One row refuses the change. It goes to the quarantine, in the transaction that moves the cursor
@@ -369,6 +378,7 @@ SELECT $1::bigint, $2::integer, $3::bigint, $4, $5,
     results = pipeline_->Run(calls);
   } catch (const db::Error& refused) {
     // Cut anew, the row comes here again.
+    if (IsFenced(refused)) return FindEndAgain();
     if (refused.action() == db::Action::kRetryBatch) return RetryLater(refused);
     if (std::string(refused.what()).find("pawl: quarantine full") == std::string::npos) throw;
     throw db::Error(

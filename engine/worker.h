@@ -96,7 +96,7 @@ class Worker {
   void SetAside(const db::Error& error);
   bool WillPass(const db::Error& error) const;
   void RetryLater(const db::Error& error);
-  bool FindEndAgain();
+  void FindEndAgain();
   void Connect();
   void RequireSameServer(db::Pipeline& pipeline) const;
   void Reconnect(const db::Error& cause);

@@ -61,7 +61,9 @@ std::string CheckSql::EqualToExpressions() const {
     PAWL_CHECK(changed.expression);
     pairs.push_back({&changed.column, In(alias_, changed.column), Group(*changed.expression)});
   }
-  return Equal(pairs);
+  if (backfill_.quarantine_max == 0) return Equal(pairs);
+  // Of a row that was set aside the expression may fail here as it failed there.
+  return fmt::format("(CASE WHEN {} THEN false ELSE {} END)", Quarantined(), Equal(pairs));
 }
 
 std::string CheckSql::CoverCase(const RowChunk& chunk, bool whole_snapshot) const {
@@ -107,10 +109,8 @@ std::string CheckSql::UnequalRows(const RowChunk& chunk) const {
   {first}WHEN {xid} < {oldest} AND NOT {matches} THEN 'outside'
   WHEN {ours} THEN 'wrong'
   WHEN {later} THEN 'later'
-  WHEN {matches} THEN CASE
-    WHEN {quarantined} THEN 'quarantine'
-    WHEN {visible} THEN 'missed'
-    ELSE 'newer' END
+  WHEN {quarantined} THEN 'quarantine'
+  WHEN {matches} THEN CASE WHEN {visible} THEN 'missed' ELSE 'newer' END
   WHEN {visible} THEN 'outside'
   ELSE 'changed' END AS verdict
 FROM {walked}

@@ -297,6 +297,19 @@ TEST_F(DataSafetyPgTest, BadRowsInBlockOrderAreSetAsideOnceByTheirKey) {
   EXPECT_EQ(result.rows_done, 2'999);
 }
 
+// Server messages quote values: a row must not be able to say that a lease was lost. And what could
+// not be evaluated in a batch cannot be in the proof.
+TEST_F(DataSafetyPgTest, ARowThatSaysWhatTheFenceSaysIsBadDataLikeAnyOther) {
+  database_.Exec(
+      "CREATE TABLE t (id bigint PRIMARY KEY, said text, n bigint); INSERT INTO t SELECT g, g::text, "
+      "NULL FROM generate_series(1, 100) AS g; UPDATE t SET said = 'pawl: lost lease 0' WHERE id = "
+      "50");
+  const RunResult result =
+      Completed("-- pawl: quarantine=1\nUPDATE t SET n = said::bigint WHERE n IS NULL");
+  EXPECT_EQ(result.rows_quarantined, 1);
+  EXPECT_EQ(result.rows_done, 99);
+}
+
 TEST_F(DataSafetyPgTest, APartitionedTargetIsProvedRowByRow) {
   database_.Exec(
       "CREATE TABLE source (id bigint PRIMARY KEY, v integer); INSERT INTO source SELECT g, g FROM "
