@@ -66,7 +66,9 @@ def measure_spike(server, tools, rows, rate):
         raise BenchError("the run was done before the spike: use more --rows")
     rates = watch.rates()
     before = statistics.mean(r for at, r in rates if spiked_at - 10 < at < spiked_at)
-    gave_way = next((at - spiked_at for at, r in rates if at > spiked_at and r < before / 2), None)
+    # For three seconds at least: a drain is no giving way.
+    gave_way = next((at - spiked_at for at, _ in rates if at > spiked_at and all(
+        r < before / 2 for then, r in rates if at <= then < at + 3)), None)
     over = spiked_at + SPIKE_SECONDS
     back = next((at - over for at, r in rates if at > over and r > 0.8 * before), None)
     return {"rows_per_second_before": before, "gave_way_seconds": gave_way,

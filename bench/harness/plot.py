@@ -60,14 +60,31 @@ def _axes(x, y, most, low, high):
     return parts
 
 
-def _curve(points, prefix, x, y):
+def _curve(points, word, x, y):
     """Joins the settings of one family, slowest first."""
-    family = sorted((rate, p99) for name, rate, p99 in points if name.startswith(prefix))
+    family = sorted((rate, p99, name) for name, rate, p99 in points if word in name)
     if len(family) < 2:
         return []
-    path = " ".join(f"{x(rate):.1f},{y(p99):.1f}" for rate, p99 in family)
-    return [f'<polyline points="{path}" fill="none" stroke="{_color(prefix)}" '
+    path = " ".join(f"{x(rate):.1f},{y(p99):.1f}" for rate, p99, _ in family)
+    return [f'<polyline points="{path}" fill="none" stroke="{_color(family[0][2])}" '
             f'stroke-opacity="0.5" stroke-width="1.5"/>']
+
+
+def _labels(points, x, y):
+    """Each beside its dot, where no other label is; above it by preference."""
+    taken, parts = [], []
+    for name, rate, p99 in sorted(points, key=lambda point: y(point[2])):
+        width = 6.4 * len(name)
+        left = x(rate) + 9 + width > WIDTH
+        at_x = x(rate) - 9 - width if left else x(rate) + 9
+        for shift in (-7, 16, -21, 30, -35, 44, -49):
+            box = (at_x, y(p99) + shift - 11, at_x + width, y(p99) + shift + 3)
+            if not any(box[0] < other[2] and other[0] < box[2] and box[1] < other[3]
+                       and other[1] < box[3] for other in taken):
+                break
+        taken.append(box)
+        parts.append(_text(at_x, box[3] - 3, name, color=_color(name)))
+    return parts
 
 
 def write_svg(path, medians):
@@ -80,11 +97,9 @@ def write_svg(path, medians):
              f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">',
              f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
              *_axes(x, y, most, low, high), *_curve(points, "pawl +", x, y),
-             *_curve(points, "bare loop, sleep", x, y)]
+             *_curve(points, "sleep", x, y)]
     for name, rate, p99 in points:
         parts.append(f'<circle cx="{x(rate):.1f}" cy="{y(p99):.1f}" r="5" fill="{_color(name)}"/>')
-        left = x(rate) > WIDTH - 180
-        parts.append(_text(x(rate) + (-9 if left else 9), y(p99) - 7, name,
-                           anchor="end" if left else "start", color=_color(name)))
+    parts += _labels(points, x, y)
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join([*parts, "</svg>"]) + "\n")
