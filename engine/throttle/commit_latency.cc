@@ -1,4 +1,6 @@
 // How long a small commit takes to reach the disk, and the synchronous standby where there is one.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "engine/throttle/felt_time.h"
@@ -9,6 +11,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr milliseconds kOften{60};
+constexpr milliseconds kOftenInDrain{30};
+// Where commits take long, there is no room for many of ours.
+constexpr int kTimesItself = 20;
+constexpr milliseconds kSeldom{1'000};  // Before what is known is stale.
+
 class CommitLatency : public Signal {
  public:
   explicit CommitLatency(const schema::LatencyLimit& limit)
@@ -16,7 +24,10 @@ class CommitLatency : public Signal {
 
   std::string name() const override { return "commit"; }
   Kind kind() const override { return Kind::kGauge; }
-  milliseconds interval() const override { return milliseconds(draining_ ? 50 : 200); }
+  milliseconds interval() const override {
+    const milliseconds often = draining_ ? kOftenInDrain : kOften;
+    return std::clamp(kTimesItself * took_, often, kSeldom);
+  }
 
   std::optional<std::string> Obstacle(db::Session& session) override {
     const auto found = session.Query(
@@ -44,6 +55,7 @@ class CommitLatency : public Signal {
         {as_usual_});
     const auto ended = Clock::now();
     const double seconds = std::chrono::duration<double>(ended - began).count();
+    took_ = std::chrono::duration_cast<milliseconds>(ended - began);
     felt_.Add(ended, seconds);
     return felt_.Judge(ended, "a commit takes");
   }
@@ -67,6 +79,7 @@ class CommitLatency : public Signal {
   bool present_ = false;
   bool draining_ = false;
   std::string as_usual_;
+  milliseconds took_{0};  // The last one.
 };
 
 }  // namespace

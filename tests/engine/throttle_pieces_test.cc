@@ -140,6 +140,22 @@ TEST(PaceTest, ARestFollowsEachBatchInProportion) {
   EXPECT_TRUE(pace.Take(ended + milliseconds(200)));
 }
 
+TEST(PaceTest, BatchesAreShortWhereThereIsRestAndWholeWhereThereIsNone) {
+  Pace pace;
+  const auto rows_at = [&](double level) {
+    pace.Allow(level);
+    return pace.BatchRows(10'000);
+  };
+  EXPECT_EQ(rows_at(0.05), 400);
+  EXPECT_EQ(rows_at(0.3), 400);
+  EXPECT_EQ(rows_at(0.5), 625);
+  EXPECT_GT(rows_at(0.9), 3'000);
+  EXPECT_EQ(rows_at(1), 10'000);
+  EXPECT_EQ(rows_at(1.0001), 625);  // Two workers at half their time.
+  pace.Allow(0.1);
+  EXPECT_EQ(pace.BatchRows(3), 1);
+}
+
 TEST(PaceTest, ARestIsForgottenWhenTheThrottleLetsGo) {
   Pace pace;
   pace.Allow(0.02);
