@@ -5,6 +5,7 @@
 #include "checkpoints/run_store.h"
 #include "db/error.h"
 #include "engine/engine.h"
+#include "engine/preconditions.h"
 
 namespace pawl::engine {
 namespace {
@@ -77,7 +78,8 @@ void ReadChanges(db::Session& session, ThrottleReport& report) {
 }  // namespace
 
 ThrottleReport Engine::ReportThrottle(std::int64_t run) {
-  db::Session session(where_, "status");
+  const auto opened = OpenFirst(where_, "status");
+  db::Session& session = *opened;
   if (checkpoints::ControlSchemaVersion(session) == 0) {
     db::FailInput("There are no runs: this database has no control schema pawl.* yet.");
   }
