@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include <set>
+
 #include <fmt/format.h>
 
 #include "db/error.h"
@@ -100,23 +102,31 @@ void StorePlan(db::Session& session, const schema::Plan& plan, const std::string
 }
 
 // Throws kBadInput when an unfinished run other than `except_run` touches one of the plan's tables:
-// two migrations at one table would undo each other's undo.
+// two migrations at one table would undo each other's undo. An INSERT … SELECT touches two.
 void RefuseRivals(db::Session& session, const schema::Plan& plan, std::int64_t except_run) {
+  std::set<std::pair<std::string, std::string>> tables;
   for (const schema::Step& step : plan.steps) {
-    if (step.table.name.empty()) continue;
+    if (!step.table.name.empty()) tables.emplace(step.table.schema, step.table.name);
+    if (step.backfill) tables.emplace(step.backfill->target.schema, step.backfill->target.name);
+  }
+  for (const auto& [schema, table] : tables) {
     const auto rival = session.Query(
-        R"sql(SELECT r.run_id, r.migration, r.state FROM pawl.run AS r JOIN pawl.step AS s USING (run_id)
-               WHERE r.state NOT IN ('completed', 'reverted', 'aborted')
-                 AND s.schema_name = $1 AND s.table_name = $2 AND r.run_id <> $3::bigint LIMIT 1)sql",
-        {step.table.schema, step.table.name, std::to_string(except_run)});
+        R"sql(SELECT r.run_id, r.migration, r.state FROM pawl.run AS r
+               WHERE r.state NOT IN ('completed', 'reverted', 'aborted') AND r.run_id <> $3::bigint
+                 AND (EXISTS (SELECT FROM pawl.step AS s WHERE s.run_id = r.run_id
+                                 AND s.schema_name = $1 AND s.table_name = $2)
+                      OR EXISTS (SELECT FROM pawl.plan AS p, json_array_elements(p.content::json -> 'steps') AS e
+                                  WHERE p.plan_hash = r.plan_hash
+                                    AND e #>> '{backfill,target,schema}' = $1
+                                    AND e #>> '{backfill,target,name}' = $2)) LIMIT 1)sql",
+        {schema, table, std::to_string(except_run)});
     if (rival.rows.empty()) continue;
     const db::Row& row = rival.rows[0];
     db::FailInput(fmt::format(
         "Run {0} ({1}) is {2} and works on {3}.{4} as well. Two migrations at one table would undo "
         "each other's undo. Finish it with `pawl resume {0}` or give it up with `pawl abort {0}`. "
         "Nothing was changed.",
-        db::ToText(row[0]), db::ToText(row[1]), db::ToText(row[2]), step.table.schema,
-        step.table.name));
+        db::ToText(row[0]), db::ToText(row[1]), db::ToText(row[2]), schema, table));
   }
 }
 

@@ -85,6 +85,7 @@ void RunProcess::Connect() {
   plan_ = checkpoints::LoadPlan(*session_, run_.plan_hash);
   RequireSameServer(where_, *session_,
                     plan_);  // Also after a reconnect: the address may lead elsewhere now.
+  timeline_.Note(db::ToInt(session_->Query(TimelineWatch::kSql).rows[0][0]), where_.Display());
   session_->Execute(db::SettingsSql(Settings()));
   events_ = std::make_unique<EventLoop>(where_);
   worker_ = checkpoints::JoinRun(*session_, run_id_, events_->backend_pid());
@@ -181,7 +182,8 @@ WorkOrder RunProcess::OrderFor(const schema::Backfill& backfill, const checkpoin
                   .system_identifier = plan_.system_identifier,
                   .tasks = &tasks,
                   .pace = &pace_,
-                  .leases = &leases_};
+                  .leases = &leases_,
+                  .timeline = &timeline_};
   order.settings.statement_timeout = std::chrono::seconds(checkpoints::kBatchTimeoutSeconds);
   order.settings.lock_timeout = std::chrono::seconds(2);
   order.settings.quiet_triggers = backfill.quiet_triggers;

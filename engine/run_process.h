@@ -116,6 +116,7 @@ class RunProcess {
   double held_seconds_ = 0;
   std::chrono::steady_clock::time_point obeyed_at_{};
   LeaseBook leases_;
+  TimelineWatch timeline_;
   ProgressMeter meter_;
   Progress progress_;
   std::optional<VerifyReport> verification_;

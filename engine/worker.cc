@@ -90,16 +90,18 @@ void Worker::Connect() {
 }
 
 void Worker::RequireSameServer(db::Pipeline& pipeline) const {
-  if (order_.system_identifier.empty()) return;
-  const db::Result found =
-      pipeline.Execute("SELECT system_identifier, pg_is_in_recovery() FROM pg_control_system()");
-  if (db::ToText(found.rows[0][0]) != order_.system_identifier || db::ToBool(found.rows[0][1])) {
-    throw db::Error(db::Action::kStop,
-                    fmt::format("The server behind {} is not the one this run began on, or is a "
-                                "replica now. Nothing was written to it. Point --database at the "
-                                "primary and resume.",
-                                order_.where.Display()));
+  if (!order_.system_identifier.empty()) {
+    const db::Result found = pipeline.Execute("SELECT system_identifier FROM pg_control_system()");
+    if (db::ToText(found.rows[0][0]) != order_.system_identifier) {
+      throw db::Error(
+          db::Action::kStop,
+          fmt::format("The server behind {} is not the one this run began on. Nothing was written "
+                      "to it. Point --database at the primary and resume.",
+                      order_.where.Display()));
+    }
   }
+  const db::Result timeline = pipeline.Execute(TimelineWatch::kSql);
+  order_.timeline->Note(db::ToInt(timeline.rows[0][0]), order_.where.Display());
 }
 
 void Worker::Run() {

@@ -24,6 +24,7 @@
 #include "db/pipeline.h"
 #include "engine/pace.h"
 #include "engine/span_task.h"
+#include "engine/timeline_watch.h"
 
 namespace pawl::engine {
 
@@ -56,6 +57,7 @@ struct WorkOrder {
   TaskSource* tasks = nullptr;
   Pace* pace = nullptr;
   LeaseBook* leases = nullptr;
+  TimelineWatch* timeline = nullptr;
 };
 
 // The SQLSTATE, of our own making, of the error that ends a revert at a row changed since.

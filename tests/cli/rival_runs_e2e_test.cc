@@ -35,6 +35,28 @@ TEST_F(RivalRunsE2eTest, OtherTablesAreFree) {
   EXPECT_EQ(run.exit_code, 0) << run.both();
 }
 
+// What is inserted is undone by its keys: it is work on that table, and not on the source only.
+TEST_F(RivalRunsE2eTest, ATableThatIsInsertedIntoIsWorkedOn) {
+  database_.Exec(
+      "CREATE TABLE copy (id bigint PRIMARY KEY, label text);"
+      "CREATE TABLE one (id bigint PRIMARY KEY, label text);"
+      "INSERT INTO one SELECT g, 'x' FROM generate_series(1, 2000) AS g;"
+      "CREATE TABLE two (id bigint PRIMARY KEY, label text);"
+      "INSERT INTO two VALUES (-1, 'y')");
+  const std::string slow = MigrationFile(
+      "one.sql",
+      "-- pawl: order=key batch_rows=100\nINSERT INTO copy (id, label) SELECT id, label FROM one;");
+  PawlProcess first({"run", slow, "--pace", "1000"}, database_.url());
+  ASSERT_TRUE(WaitUntil([&] { return database_.Integer("SELECT count(*) FROM copy") > 0; }));
+  for (const char* sql : {"INSERT INTO copy (id, label) SELECT id, label FROM two;",
+                          "UPDATE copy SET label = label || '!';"}) {
+    const Finished refused = RunPawl({"run", MigrationFile("rival.sql", sql)}, database_.url());
+    EXPECT_EQ(refused.exit_code, 2) << refused.both();
+    EXPECT_NE(refused.err.find("works on public.copy as well"), std::string::npos) << refused.err;
+  }
+  EXPECT_EQ(first.Wait().exit_code, 0);
+}
+
 // Taking back a finished run is work on its table, too.
 TEST_F(RivalRunsE2eTest, ARevertIsRefusedWhileAnotherRunIsUnfinished) {
   half_.ExpectItCarriesOn();
