@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
-
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
