@@ -194,7 +194,7 @@ void ApplySettings(const SessionSettings& settings,
 class Session::Implementation {
  public:
   explicit Implementation(const std::string& conninfo) : connection_(conninfo) {
-#if PQXX_VERSION_MAJOR < 7
+#if PQXX_VERSION_MAJOR < 7 && !defined(PAWL_MUTANT_reactivation)
     // It would connect again by itself: without our settings and locks, and to any server that
     // answers at the address by then.
     connection_.inhibit_reactivation(true);

@@ -213,7 +213,9 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
     throttle::CheckSignals(where_, session, plan, throttle);
     checkpoints::EnsureControlSchema(session);
     checkpoints::RequireControlPrivileges(session, MakesUndoTables(plan));
+#ifndef PAWL_MUTANT_refuse_to_repeat
     RefuseToRepeat(session, plan);
+#endif
     run = checkpoints::CreateRun(session, plan, text,
                                  {workers, settings.pace.value_or(plan.pace), throttle});
     if (run->migration_hash != migration.hash) RefuseOtherFile(*run, migration.hash);

@@ -76,8 +76,12 @@ db::Call SameTableCall(const schema::Backfill& backfill) {
           FROM (SELECT) AS one) AS facts)sql",
       kReplaced, kIndexGone, kColumnsChanged);
   // What a DELETE or INSERT is taken back by.
+#ifdef PAWL_MUTANT_same_columns
+  const bool whole_rows = false;
+#else
   const bool whole_rows =
       backfill.kind != schema::StatementKind::kUpdate && backfill.undo == schema::UndoKind::kImage;
+#endif
   const bool by_key =
       backfill.order == schema::Order::kKey || backfill.order == schema::Order::kKeyStrides;
   return {sql,

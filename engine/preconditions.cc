@@ -193,16 +193,20 @@ void RequireRevertible(db::Session& session, const checkpoints::RunRow& run,
                       "changed.",
                       step.number, step.title));
     }
+#ifndef PAWL_MUTANT_inverse_force
     if (step.backfill->undo == schema::UndoKind::kInverse && force) {
       db::FailInput(fmt::format(
           "Step {} ({}) is taken back by an inverse, and no record says which rows it has changed: "
           "--on-conflict force would change others too. Nothing was changed. Use skip.",
           step.number, step.title));
     }
+#endif
+#ifndef PAWL_MUTANT_cascade
     if (step.backfill->kind == schema::StatementKind::kInsertSelect && !force) {
       RefuseCascade(session, step);
       RefuseNewColumns(session, step);
     }
+#endif
   }
 }
 

@@ -104,6 +104,9 @@ bool RunProcess::IsClosing(const schema::Backfill& backfill, int round) {
 // sweep that finds nothing may have been passed by the row that it did not find.
 bool RunProcess::IsLastRound(const schema::Step& step, int round) {
   const schema::Backfill& backfill = *step.backfill;
+#ifdef PAWL_MUTANT_block_rounds
+  return true;
+#endif
   if (!IsBlockOrder(backfill) || IsClosing(backfill, round)) return true;
   const auto policy =
       round < 0 ? RevertSettingsFrom(run_.revert_options).on_conflict : OnConflict::kStop;

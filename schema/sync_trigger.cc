@@ -70,6 +70,11 @@ std::string Body(const SyncTrigger& trigger) {
     // Assigned, an expression takes the type of its column.
     expected += fmt::format("{}pawl_derived.{}", comma, name);
   }
+#ifndef PAWL_MUTANT_sync_where
+  const std::string applies = Condition(trigger.where);
+#else
+  const std::string applies = "true";
+#endif
   return fmt::format(
       R"(
 #variable_conflict use_column
@@ -97,7 +102,7 @@ BEGIN
 END
 )",
       fmt::arg("table", TableSql(trigger)), fmt::arg("alias", QuoteName(trigger.alias)),
-      fmt::arg("where", Condition(trigger.where)), fmt::arg("base", Condition(trigger.base_where)),
+      fmt::arg("where", applies), fmt::arg("base", Condition(trigger.base_where)),
       fmt::arg("computed", computed), fmt::arg("untouched", untouched), fmt::arg("held", held),
       fmt::arg("expected", expected), fmt::arg("derived", Derived(trigger)),
       fmt::arg("assignments", assignments));
