@@ -25,7 +25,7 @@ std::string Holders(db::Session& session, const schema::TableName& table) {
       R"sql(SELECT a.pid, coalesce(nullif(a.application_name, ''), 'no name'),
                  coalesce(a.state, 'state hidden'),
                  coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint::text, '?'),
-                 coalesce(left(regexp_replace(a.query, '\s+', ' ', 'g'), 60), '')
+                 coalesce(left(regexp_replace(a.query, '\s+', ' ', 'g'), 100), '')
             FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
            WHERE l.granted AND l.relation = to_regclass($1) AND l.pid <> pg_backend_pid()
            ORDER BY a.xact_start LIMIT 3)sql",
