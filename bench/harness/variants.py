@@ -85,7 +85,10 @@ class Bare:
 
 @dataclasses.dataclass
 class Pawl:
-    """`pawl run` of the job, column and all. `options` go into the file: order, undo."""
+    """`pawl run` of the job, column and all. `options` go into the file: order, undo.
+
+    Without the throttle: nobody else is there, and what it costs then is a figure of --impact.
+    """
 
     options: str = ""
     column_exists: bool = False
@@ -113,7 +116,7 @@ class Pawl:
 
     def argv(self, tools, server, database):
         return [tools.pawl, "run", self.write_file(tools), "--database", server.url(database),
-                "--workers", str(self.workers), "--json"]
+                "--workers", str(self.workers), "--set", "throttle=off", "--json"]
 
     def read(self, cost):
         answer = last_json(cost.stdout)
