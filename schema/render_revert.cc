@@ -227,6 +227,7 @@ std::string RowsOrError(const RevertParts& parts, OnConflict on_conflict) {
     errors += fmt::format(" WHEN {} THEN ('{} ' || pawl_summary.n)::bigint", condition, message);
   };
   if (on_conflict == OnConflict::kStop) fail("pawl_summary.conflicts > 0", kConflict);
+#ifndef PAWL_MUTANT_not_restored
   if (!parts.settled.empty()) {
     const std::string fewer =
         "pawl_summary.n + pawl_summary.conflicts{} < (SELECT count(*) FROM pawl_rec)";
@@ -235,6 +236,7 @@ std::string RowsOrError(const RevertParts& parts, OnConflict on_conflict) {
          kNotRestored);
   }
   if (!parts.altered.empty()) fail(parts.altered, kNotRestored);
+#endif
   return errors.empty() ? "pawl_summary.n" : fmt::format("CASE{} ELSE pawl_summary.n END", errors);
 }
 
