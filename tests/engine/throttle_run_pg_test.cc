@@ -100,10 +100,14 @@ class ThrottleRunPgTest : public testing::Test {
   }
 
   std::int64_t Raised() { return database_.Integer("SELECT count(*) FROM t WHERE x = 1"); }
+  // Batches that were under way when the run was held end first, within two seconds.
   bool StandsStill() {
-    const std::int64_t before = Raised();
-    std::this_thread::sleep_for(milliseconds(400));
-    return Raised() == before;
+    const auto raises_nothing = [this] {
+      const std::int64_t before = Raised();
+      std::this_thread::sleep_for(milliseconds(400));
+      return Raised() == before;
+    };
+    return WaitUntil(raises_nothing, seconds(2)) && raises_nothing();
   }
   void ExpectRaisedOnce(const RunResult& result) {
     EXPECT_EQ(result.state, "completed") << result.reason;
