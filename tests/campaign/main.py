@@ -36,6 +36,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sum", nargs="+", metavar="FILE",
                         help="run nothing: the table of what several campaigns have written")
     parser.add_argument("--describe", action="store_true", help="say what seeds mean; run nothing")
+    parser.add_argument("--sanitized-share", type=float, default=0.3,
+                        help="of runs, with the build that has sanitizers and fault points")
     parser.add_argument("--commit", default="unknown", help=argparse.SUPPRESS)
     parser.add_argument("--release", help=argparse.SUPPRESS)
     parser.add_argument("--sanitized", help=argparse.SUPPRESS)
@@ -65,7 +67,7 @@ class Campaign:
             yield rng.randrange(1, 10**9)
 
     def _draw(self, seed: int):
-        share = 0.3 if self._programs.sanitized else 0.0
+        share = self._arguments.sanitized_share if self._programs.sanitized else 0.0
         return draw(seed, only=self._arguments.fault, change=self._arguments.change,
                     sanitized_share=share)
 

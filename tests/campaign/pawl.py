@@ -18,6 +18,9 @@ def _environment(url: str) -> dict[str, str]:
     # Leaks are looked for by the tests; libpqxx 6.4 has one of its own where a connection breaks.
     environment["ASAN_OPTIONS"] = f"exitcode={SANITIZER_EXIT}:detect_leaks=0"
     environment["UBSAN_OPTIONS"] = f"halt_on_error=1:print_stacktrace=1:exitcode={SANITIZER_EXIT}"
+    suppressions = os.path.join(os.path.dirname(__file__), "..", "support", "tsan.supp")
+    environment["TSAN_OPTIONS"] = (f"exitcode={SANITIZER_EXIT}:halt_on_error=1:"
+                                   f"suppressions={os.path.abspath(suppressions)}")
     return environment
 
 
