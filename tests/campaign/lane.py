@@ -16,7 +16,7 @@ class SmallDisk:
         self._path = os.path.join(server.directory, f"disk{time.monotonic_ns()}")
         self._ballast = os.path.join(self._path, "ballast")
         os.makedirs(self._path)
-        mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", self._path]
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", self._path]
         self.possible = os.geteuid() == 0 and subprocess.run(
             mount, capture_output=True, check=False).returncode == 0
         self.name = f"small{time.monotonic_ns()}"
