@@ -208,7 +208,7 @@ class Stage:
         with self.admin() as admin:
             return admin.value(f"SELECT reason FROM pawl.run WHERE run_id = {self._run}") or ""
 
-    def _had_joined(self, child: Pawl) -> bool:
+    def had_joined(self, child: Pawl) -> bool:
         """Whether it was at work. Before, a connection that breaks ends the command."""
         try:
             with self.admin() as admin:
@@ -226,7 +226,7 @@ class Stage:
         if code == -9 and not child.killed and not self.scenario.sanitized:
             self.wrong(f"pawl {' '.join(child.words)} was killed by somebody")
         met = self.scenario.forward if self.forward else self.scenario.back
-        if code in (1, 4) and not self.scenario.aborts and self._had_joined(child) and all(
+        if code in (1, 4) and not self.scenario.aborts and self.had_joined(child) and all(
                 fault.survivable for fault in met):
             self.liveness(f"pawl {' '.join(child.words)} gave up ({code}), though nothing stood in "
                           f"its way for good: {self._reason()}")
