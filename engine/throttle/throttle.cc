@@ -51,8 +51,8 @@ class TimeoutOf {
   db::Session& session_;
 };
 
-// More than any one question takes: each ends after a second, but for a name that no server resolves
-// and a commit that waits for a standby.
+// More than any one question takes: each ends after a second, but for a commit that waits for a
+// standby.
 constexpr milliseconds kSilent{2'000};
 
 struct Watched {

@@ -9,13 +9,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <mutex>
 #include <thread>
 
 #include "db/error.h"
 #include "engine/engine.h"
 #include "tests/engine/http_gate.h"
+#include "tests/engine/run_aside.h"
 #include "tests/support/standby_server.h"
 #include "tests/support/test_database.h"
 
@@ -24,55 +23,8 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using std::chrono::steady_clock;
 using test::TestDatabase;
 using ::testing::HasSubstr;
-
-bool WaitUntil(const std::function<bool()>& holds, milliseconds limit) {
-  const auto deadline = steady_clock::now() + limit;
-  while (!holds()) {
-    if (steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(milliseconds(10));
-  }
-  return true;
-}
-
-// A run on a thread of its own, whose progress can be looked at.
-class RunAside {
- public:
-  RunAside(const std::string& url, const std::string& text, const RunSettings& settings,
-           const std::string& name = "m")
-      : engine_(db::ConnectionString(url)), thread_([=, this] {
-          try {
-            result_ = engine_.Run(name, text, settings, [this](const Progress& progress) {
-              const std::lock_guard lock(mutex_);
-              progress_ = progress;
-            });
-          } catch (const std::exception& error) {
-            result_.reason = error.what();
-          }
-          done_ = true;
-        }) {}
-  ~RunAside() { engine_.RequestPause(); }
-
-  Progress progress() {
-    const std::lock_guard lock(mutex_);
-    return progress_;
-  }
-  bool done() const { return done_; }
-  RunResult Wait() {
-    thread_.join();
-    return result_;
-  }
-
- private:
-  Engine engine_;
-  std::mutex mutex_;
-  Progress progress_;
-  RunResult result_;
-  std::atomic<bool> done_{false};
-  std::jthread thread_;
-};
 
 class ThrottleRunPgTest : public testing::Test {
  protected:
