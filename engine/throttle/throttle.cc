@@ -383,6 +383,16 @@ std::vector<std::string> CheckSignals(const db::ConnectionString& where, db::Ses
   return LeaveOutUnreadable(session, scene, signals);
 }
 
+void CheckGivenSignals(const db::ConnectionString& where, db::Session& session,
+                       const schema::Plan& plan, const schema::ThrottleValues& values,
+                       const schema::ThrottleValues& given) {
+  const Scene scene{where, TablesOf(session, plan), values, 0};
+  auto signals = MakeSignals(scene);
+  std::erase_if(signals, [&](const auto& signal) { return !IsAskedFor(given, signal->name()); });
+  const TimeoutOf timeout(session);
+  LeaveOutUnreadable(session, scene, signals);
+}
+
 Stored LastDecision(db::Session& session, std::int64_t run) {
   const auto found = session.Query(
       "SELECT level, held, sentence, extract(epoch FROM clock_timestamp() - decided_at) FROM "

@@ -174,6 +174,34 @@ TEST_F(ThrottleRunPgTest, WhatIsAwayWhenTheThrottleComesBackIsAskedAgain) {
   ExpectRaisedOnce(run.Wait());
 }
 
+// Two signals are broken at once: each can be switched off, and other things set, in spite of the
+// other. Only what is given now can be refused.
+TEST_F(ThrottleRunPgTest, SettingsAreTakenWhileOtherSignalsAreBroken) {
+  test::HttpGate gate;
+  database_.Exec("CREATE TABLE load AS SELECT 1 AS jobs");
+  RunAside run(
+      database_.url(), kRaise,
+      With({{"http", gate.url()}, {"query", "SELECT jobs FROM load"}, {"limit.query", "5"}}));
+  ASSERT_TRUE(WaitUntil([&] { return Raised() > 0; }, seconds(10))) << run.progress().note;
+  gate.status = 404;
+  database_.Exec("ALTER TABLE load RENAME TO gone");
+  EXPECT_TRUE(WaitUntil(
+      [&] { return run.progress().note.find("cannot be read") != std::string::npos; }, seconds(3)));
+  EXPECT_TRUE(StandsStill());
+  engine_.Set(1, 3, std::nullopt, {{"limit.lock_wait", "400ms"}, {"weight", "2"}});
+  EXPECT_EQ(database_.Integer("SELECT workers FROM pawl.run"), 3);
+  const auto refused = [&](const schema::ThrottleValues& given) {
+    EXPECT_THROW(engine_.Set(1, std::nullopt, std::nullopt, given), db::Error);
+  };
+  refused({{"canary", "SELECT nosuch"}});
+  refused({{"flag_file", "/no/such/dir/x"}});
+  refused({{"query", "SELECT nosuch"}});
+  engine_.Set(1, std::nullopt, std::nullopt, {{"query", "off"}});
+  EXPECT_TRUE(StandsStill());
+  engine_.Set(1, std::nullopt, 0, {{"http", "off"}});
+  ExpectRaisedOnce(run.Wait());
+}
+
 TEST_F(ThrottleRunPgTest, ADrainIsShownAsHeld) {
   std::jthread application([this](const std::stop_token& stop) {
     test::Sql sql(database_.url());
