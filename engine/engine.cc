@@ -147,11 +147,11 @@ schema::ThrottleValues Overlaid(const std::string& under, schema::ThrottleValues
   return over;
 }
 
-// Refuses new settings of the throttle that cannot be kept here.
+// Refuses new settings of the throttle that cannot be kept here, for their own sake alone.
 void CheckGiven(const db::ConnectionString& where, db::Session& session, const schema::Plan& plan,
                 const checkpoints::RunRow& run, const schema::ThrottleValues& given) {
   if (given.empty()) return;
-  throttle::CheckSignals(where, session, plan, Overlaid(run.throttle, given));
+  throttle::CheckGivenSignals(where, session, plan, Overlaid(run.throttle, given), given);
 }
 
 void SetGiven(db::Session& session, std::int64_t run, const RunSettings& settings) {

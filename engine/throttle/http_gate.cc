@@ -1,6 +1,9 @@
 // An HTTP endpoint that says go (200) or hold (429, 503): `http=http://gate.example:8080/pawl`.
 // Anything else, and no answer within a second, is no answer: the run holds.
+#include <atomic>
 #include <charconv>
+#include <future>
+#include <thread>
 
 #include <fmt/format.h>
 #include <boost/asio.hpp>
@@ -15,6 +18,9 @@ using asio::ip::tcp;
 
 constexpr std::chrono::seconds kAnswerWithin{1};
 constexpr std::size_t kAnswerBytesMax = 8'192;
+// Look-ups of names that may be under way; one is begun a second, and a resolver gives up after ten
+// to thirty.
+constexpr int kLookUpsMax = 30;
 
 struct Address {
   std::string host;
@@ -39,7 +45,36 @@ Address AddressOf(const std::string& url) {
   return address;
 }
 
-// One request, on a loop of its own that runs for a second at most.
+using Endpoints = tcp::resolver::results_type;
+
+class LookingUp {
+ public:
+  LookingUp() { ++count; }
+  ~LookingUp() { --count; }
+  LookingUp(const LookingUp&) = delete;
+  LookingUp& operator=(const LookingUp&) = delete;
+
+  static inline std::atomic<int> count = 0;  // Under way in this process.
+};
+
+// The system's resolver takes as long as it likes and cannot be interrupted. So it is asked on a
+// thread that nobody waits for, which touches what it owns and the count, and nothing else.
+std::future<Endpoints> LookUp(const Address& address) {
+  if (LookingUp::count >= kLookUpsMax) {
+    throw db::Error(db::Action::kStop,
+                    fmt::format("{} look-ups of names have no answer yet", kLookUpsMax));
+  }
+  std::packaged_task<Endpoints()> task([host = address.host, port = address.port] {
+    const LookingUp counted;
+    asio::io_context context;
+    return tcp::resolver(context).resolve(host, port);
+  });
+  std::future<Endpoints> found = task.get_future();
+  std::thread(std::move(task)).detach();
+  return found;
+}
+
+// One request, on a loop of its own. With the look-up of the name it takes a second at most.
 class Request {
  public:
   explicit Request(const Address& address) : address_(address) {
@@ -49,11 +84,9 @@ class Request {
 
   // Returns the status. Throws db::Error where there is none in time.
   int Send() {
-    resolver_.async_resolve(address_.host, address_.port,
-                            [this](const auto& error, const auto& found) {
-                              if (!Failed(error)) Connect(found);
-                            });
-    context_.run_for(kAnswerWithin);
+    const auto until = Clock::now() + kAnswerWithin;
+    Connect(Resolve(until));
+    context_.run_until(until);
     if (status_ == 0 && failure_.empty()) failure_ = "no answer within a second";
     if (status_ == 0) throw db::Error(db::Action::kStop, failure_);
     return status_;
@@ -65,7 +98,20 @@ class Request {
     return static_cast<bool>(error);
   }
 
-  void Connect(const tcp::resolver::results_type& found) {
+  Endpoints Resolve(Clock::time_point until) const {
+    std::future<Endpoints> found = LookUp(address_);
+    if (found.wait_until(until) != std::future_status::ready) {
+      throw db::Error(db::Action::kStop,
+                      fmt::format("{} was not looked up within a second", address_.host));
+    }
+    try {
+      return found.get();
+    } catch (const boost::system::system_error& error) {
+      throw db::Error(db::Action::kStop, error.code().message());
+    }
+  }
+
+  void Connect(const Endpoints& found) {
     asio::async_connect(socket_, found, [this](const auto& error, const auto&) {
       if (!Failed(error)) Write();
     });
@@ -99,7 +145,6 @@ class Request {
   std::string failure_;
   int status_ = 0;
   asio::io_context context_;
-  tcp::resolver resolver_{context_};
   tcp::socket socket_{context_};
 };
 

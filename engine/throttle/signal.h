@@ -88,6 +88,9 @@ std::vector<std::unique_ptr<Signal>> MakeSignals(const Scene& scene);
 std::vector<std::string> LeaveOutUnreadable(db::Session& session, const Scene& scene,
                                             std::vector<std::unique_ptr<Signal>>& signals);
 
+// Whether `values` name the signal, by its limit or by its source.
+bool IsAskedFor(const schema::ThrottleValues& values, const std::string& name);
+
 // Whether the role sees what other roles' sessions do.
 bool SeesActivity(db::Session& session);
 // The sentence of an Obstacle where it does not.

@@ -24,11 +24,6 @@ std::string OptionOf(const Signal& signal) {
   return schema::FindThrottleOption(limit) != nullptr ? limit : signal.name();
 }
 
-// Whether the user named the signal, by its limit or by its source.
-bool IsAskedFor(const Scene& scene, const std::string& name) {
-  return scene.values.contains("limit." + name) || scene.values.contains(name);
-}
-
 }  // namespace
 
 std::vector<std::unique_ptr<Signal>> MakeSignals(const Scene& scene) {
@@ -46,7 +41,7 @@ std::vector<std::string> LeaveOutUnreadable(db::Session& session, const Scene& s
   std::erase_if(signals, [&](const std::unique_ptr<Signal>& signal) {
     const std::optional<std::string> obstacle = signal->Obstacle(session);
     if (!obstacle) return false;
-    if (IsAskedFor(scene, signal->name())) {
+    if (IsAskedFor(scene.values, signal->name())) {
       db::FailInput(
           fmt::format("{} cannot be kept: {} Nothing was changed.", OptionOf(*signal), *obstacle));
     }
@@ -55,6 +50,11 @@ std::vector<std::string> LeaveOutUnreadable(db::Session& session, const Scene& s
     return true;
   });
   return notes;
+}
+
+bool IsAskedFor(const schema::ThrottleValues& values, const std::string& name) {
+  return values.contains("limit." + name) || values.contains(name) ||
+         (name == "latency" && values.contains("canary"));
 }
 
 bool SeesActivity(db::Session& session) {

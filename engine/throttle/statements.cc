@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "db/quote.h"
-#include "engine/throttle/felt_time.h"
+#include "engine/throttle/felt_signal.h"
 #include "engine/throttle/signals.h"
 
 namespace pawl::throttle {
@@ -25,14 +25,13 @@ struct Totals {
   double milliseconds = 0;
 };
 
-class Statements : public Signal {
+class Statements : public FeltSignal {
  public:
   explicit Statements(const schema::LatencyLimit& limit)
-      : felt_(limit,
-              {.window = std::chrono::milliseconds(2'000), .quantile = 0.7, .count_min = 2}) {}
+      : FeltSignal(limit,
+                   {.window = std::chrono::milliseconds(2'000), .quantile = 0.7, .count_min = 2}) {}
 
   std::string name() const override { return "statements"; }
-  Kind kind() const override { return Kind::kGauge; }
   std::chrono::milliseconds interval() const override { return kOften; }
 
   // Empty: there is nothing to be mended, the canary does it alone.
@@ -55,8 +54,8 @@ class Statements : public Signal {
     return std::nullopt;
   }
 
-  std::optional<Reading> Read(db::Session& session) override {
-    if (!present_) return std::nullopt;
+ private:
+  void Measure(db::Session& session) override {
     const auto now = Clock::now();
     if (now > choose_at_) {
       choose_at_ = now + kChooseEvery;
@@ -68,27 +67,15 @@ class Statements : public Signal {
     if (!before_ || calls < 0) {  // Somebody has reset the statistics.
       before_ = totals;
     } else if (calls >= (now - before_->at > kCollectMax ? 1 : kCallsMin)) {
-      felt_.Add(now,
-                (totals.milliseconds - before_->milliseconds) / 1e3 / static_cast<double>(calls));
+      felt().Add(now,
+                 (totals.milliseconds - before_->milliseconds) / 1e3 / static_cast<double>(calls));
       before_ = totals;
     }
-    return felt_.Judge(now, "the application's statements take");
   }
 
-  bool wants_baseline() const override { return felt_.relative(); }
-  bool has_baseline() const override { return felt_.has_baseline(); }
-  void ApplicationPresent(bool present) override { present_ = present; }
-  // What was collected before belongs to neither.
-  void DrainBegan() override {
-    before_.reset();
-    felt_.DrainBegan(Clock::now());
-  }
-  void DrainEnded() override {
-    before_.reset();
-    felt_.DrainEnded();
-  }
+  std::string Words() const override { return "the application's statements take"; }
+  void Forget() override { before_.reset(); }
 
- private:
   // The application's busiest statements. Ours name schema pawl or the catalog, or say so in a
   // comment; the ones that look for keys sample, or end in OFFSET … LIMIT 1.
   void Choose(db::Session& session) {
@@ -118,12 +105,10 @@ class Statements : public Signal {
     return {{}, db::ToInt(row[0]), db::ToDouble(row[1])};
   }
 
-  FeltTime felt_;
   std::string view_;
   std::string chosen_;
   Clock::time_point choose_at_{};
   std::optional<Totals> before_;
-  bool present_ = false;
 };
 
 }  // namespace

@@ -51,8 +51,8 @@ class TimeoutOf {
   db::Session& session_;
 };
 
-// More than any one question takes: each ends after a second, but for a name that no server resolves
-// and a commit that waits for a standby.
+// More than any one question takes: each ends after a second, but for a commit that waits for a
+// standby.
 constexpr milliseconds kSilent{2'000};
 
 struct Watched {
@@ -381,6 +381,16 @@ std::vector<std::string> CheckSignals(const db::ConnectionString& where, db::Ses
   auto signals = MakeSignals(scene);
   const TimeoutOf timeout(session);
   return LeaveOutUnreadable(session, scene, signals);
+}
+
+void CheckGivenSignals(const db::ConnectionString& where, db::Session& session,
+                       const schema::Plan& plan, const schema::ThrottleValues& values,
+                       const schema::ThrottleValues& given) {
+  const Scene scene{where, TablesOf(session, plan), values, 0};
+  auto signals = MakeSignals(scene);
+  std::erase_if(signals, [&](const auto& signal) { return !IsAskedFor(given, signal->name()); });
+  const TimeoutOf timeout(session);
+  LeaveOutUnreadable(session, scene, signals);
 }
 
 Stored LastDecision(db::Session& session, std::int64_t run) {

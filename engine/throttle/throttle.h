@@ -90,6 +90,13 @@ std::vector<std::string> CheckSignals(const db::ConnectionString& where, db::Ses
                                       const schema::Plan& plan,
                                       const schema::ThrottleValues& values);
 
+// Asks the signals that `given` names, as they are under `values`, of which it is a part. Throws
+// db::Error (kBadInput) where one cannot be read. The others may be broken: that is when people set
+// something.
+void CheckGivenSignals(const db::ConnectionString& where, db::Session& session,
+                       const schema::Plan& plan, const schema::ThrottleValues& values,
+                       const schema::ThrottleValues& given);
+
 // The last decision as stored; a run without one, or one that is older than five seconds, is held.
 Stored LastDecision(db::Session& session, std::int64_t run);
 

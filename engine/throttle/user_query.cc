@@ -67,6 +67,9 @@ class UserQuery : public Signal {
 std::unique_ptr<Signal> MakeQuery(const Scene& scene) {
   const std::string sql = schema::ThrottleValue(scene.values, "query");
   const auto limit = schema::ThrottleNumber(scene.values, "limit.query");
+  const auto is_said = [&](const char* name) { return scene.values.contains(name); };
+  // Either switches it off, so that one word is enough for a query that is broken.
+  if ((sql == "off" && is_said("query")) || (!limit && is_said("limit.query"))) return nullptr;
   if (sql == "off" && !limit) return nullptr;
   if (sql == "off" || !limit) {
     db::FailInput(

@@ -9,13 +9,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <mutex>
 #include <thread>
 
 #include "db/error.h"
 #include "engine/engine.h"
 #include "tests/engine/http_gate.h"
+#include "tests/engine/run_aside.h"
 #include "tests/support/standby_server.h"
 #include "tests/support/test_database.h"
 
@@ -24,55 +23,8 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using std::chrono::steady_clock;
 using test::TestDatabase;
 using ::testing::HasSubstr;
-
-bool WaitUntil(const std::function<bool()>& holds, milliseconds limit) {
-  const auto deadline = steady_clock::now() + limit;
-  while (!holds()) {
-    if (steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(milliseconds(10));
-  }
-  return true;
-}
-
-// A run on a thread of its own, whose progress can be looked at.
-class RunAside {
- public:
-  RunAside(const std::string& url, const std::string& text, const RunSettings& settings,
-           const std::string& name = "m")
-      : engine_(db::ConnectionString(url)), thread_([=, this] {
-          try {
-            result_ = engine_.Run(name, text, settings, [this](const Progress& progress) {
-              const std::lock_guard lock(mutex_);
-              progress_ = progress;
-            });
-          } catch (const std::exception& error) {
-            result_.reason = error.what();
-          }
-          done_ = true;
-        }) {}
-  ~RunAside() { engine_.RequestPause(); }
-
-  Progress progress() {
-    const std::lock_guard lock(mutex_);
-    return progress_;
-  }
-  bool done() const { return done_; }
-  RunResult Wait() {
-    thread_.join();
-    return result_;
-  }
-
- private:
-  Engine engine_;
-  std::mutex mutex_;
-  Progress progress_;
-  RunResult result_;
-  std::atomic<bool> done_{false};
-  std::jthread thread_;
-};
 
 class ThrottleRunPgTest : public testing::Test {
  protected:
@@ -219,6 +171,34 @@ TEST_F(ThrottleRunPgTest, WhatIsAwayWhenTheThrottleComesBackIsAskedAgain) {
       seconds(3)));
   EXPECT_TRUE(StandsStill());
   gate.status = 200;
+  ExpectRaisedOnce(run.Wait());
+}
+
+// Two signals are broken at once: each can be switched off, and other things set, in spite of the
+// other. Only what is given now can be refused.
+TEST_F(ThrottleRunPgTest, SettingsAreTakenWhileOtherSignalsAreBroken) {
+  test::HttpGate gate;
+  database_.Exec("CREATE TABLE load AS SELECT 1 AS jobs");
+  RunAside run(
+      database_.url(), kRaise,
+      With({{"http", gate.url()}, {"query", "SELECT jobs FROM load"}, {"limit.query", "5"}}));
+  ASSERT_TRUE(WaitUntil([&] { return Raised() > 0; }, seconds(10))) << run.progress().note;
+  gate.status = 404;
+  database_.Exec("ALTER TABLE load RENAME TO gone");
+  EXPECT_TRUE(WaitUntil(
+      [&] { return run.progress().note.find("cannot be read") != std::string::npos; }, seconds(3)));
+  EXPECT_TRUE(StandsStill());
+  engine_.Set(1, 3, std::nullopt, {{"limit.lock_wait", "400ms"}, {"weight", "2"}});
+  EXPECT_EQ(database_.Integer("SELECT workers FROM pawl.run"), 3);
+  const auto refused = [&](const schema::ThrottleValues& given) {
+    EXPECT_THROW(engine_.Set(1, std::nullopt, std::nullopt, given), db::Error);
+  };
+  refused({{"canary", "SELECT nosuch"}});
+  refused({{"flag_file", "/no/such/dir/x"}});
+  refused({{"query", "SELECT nosuch"}});
+  engine_.Set(1, std::nullopt, std::nullopt, {{"query", "off"}});
+  EXPECT_TRUE(StandsStill());
+  engine_.Set(1, std::nullopt, 0, {{"http", "off"}});
   ExpectRaisedOnce(run.Wait());
 }
 

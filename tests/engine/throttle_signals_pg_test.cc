@@ -212,6 +212,17 @@ TEST_F(ThrottleSignalsPgTest, TheCanaryFeelsWhatTheApplicationWould) {
   EXPECT_NO_THROW(signal->Read(session_));
 }
 
+// Without keys it would ask nothing of the table, and find that quick.
+TEST_F(ThrottleSignalsPgTest, ACanaryThatCouldNotTakeItsKeysTakesThemAgain) {
+  const auto signal = MakeCanary(SceneOf({{"limit.latency", "1s"}}));
+  signal->ApplicationPresent(true);
+  sql_.Exec("ALTER TABLE t RENAME TO t_elsewhere");
+  for (int i = 0; i < 10; ++i) EXPECT_THROW(signal->Read(session_), db::Error);
+  sql_.Exec("ALTER TABLE t_elsewhere RENAME TO t");
+  EXPECT_TRUE(ReadsUntil(*signal, session_, Under));
+  EXPECT_THAT(signal->Read(session_)->sentence, HasSubstr("a read of public.t takes"));
+}
+
 TEST_F(ThrottleSignalsPgTest, ACanaryOfTheUsersOwnIsSlowAndQuickAgain) {
   MakeWork();
   const auto signal =
