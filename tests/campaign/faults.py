@@ -321,6 +321,77 @@ def _freeze(stage: Stage) -> None:
             child.signal(signal.SIGCONT)
 
 
+# ---- F10: a metric fails, falls silent, or lies ----
+
+_SOUND = "SELECT '1'"
+_BROKEN = {
+    "fails": "SELECT (1 / length(''))::text",
+    "says many": "SELECT 'many'",
+    "says NULL": "SELECT NULL::text",
+    "says NaN": "SELECT 'NaN'",
+    "says nothing": "SELECT '1' WHERE false",
+    "says two things": "SELECT '1' UNION ALL SELECT '2'",
+    "is silent": "SELECT '1' FROM pg_sleep(3600)",
+}
+_LIES = {
+    "always says 0": "SELECT '0'",
+    "is over its limit now and then": "SELECT (random() * 20)::text",
+}
+# A second until it is asked again, one for the answer, one for batches that are under way.
+_HELD_WITHIN_SECONDS = 3.0
+
+
+def _answer(admin: Connection, sql: str) -> None:
+    admin.execute(f"CREATE OR REPLACE FUNCTION app.metric() RETURNS SETOF text LANGUAGE sql AS "
+                  f"$metric${sql}$metric$")
+
+
+def _ask_metric(stage: Stage, admin: Connection) -> None:
+    """The run is told to ask a query of the user's own, and slowed so that there is time for it."""
+    if not stage.wait_until(lambda: stage.batches() > 0, 3):
+        raise NotPossible
+    _answer(admin, _SOUND)
+    began = admin.value("SELECT clock_timestamp()")
+    code = stage.command("set", f"pace={stage.scenario.rows // 6}", "limit.query=10",
+                         "query=SELECT * FROM app.metric()")
+    if code != 0 and stage.state() in ("running", "reverting"):
+        stage.wrong(f"pawl set refuses a query that works ({code})")
+    asked = ("SELECT count(*) FROM pawl.throttle WHERE decided_at > $1 AND "
+             "signals LIKE '%\"name\":\"query\"%'")
+    if not stage.wait_until(lambda: admin.number(asked, began) > 0, 10):
+        raise NotPossible  # It was done before.
+
+
+@_fault("broken metric", "F10")
+def _broken_metric(stage: Stage) -> None:
+    """What is unknown is never zero: the run must hold until the metric is mended."""
+    with stage.admin() as admin:
+        _ask_metric(stage, admin)
+        how, sql = stage.rng.choice(list(_BROKEN.items()))
+        stage.note(f"the metric {how}")
+        _answer(admin, sql)
+        time.sleep(_HELD_WITHIN_SECONDS)
+        before = stage.batches()
+        goes_on = admin.number("SELECT count(*) FROM pawl.throttle WHERE NOT held AND "
+                               "decided_at > clock_timestamp() - interval '2 s'")
+        time.sleep(stage.rng.uniform(0.5, 1.5))
+        if goes_on or stage.batches() > before:
+            stage.wrong(f"the run goes on, though the metric {how}")
+        _answer(admin, _SOUND)
+
+
+@_fault("lying metric", "F10", weight=0.5)
+def _lying_metric(stage: Stage) -> None:
+    """Nobody can know; but no row may pay for it, and no run stay behind."""
+    with stage.admin() as admin:
+        _ask_metric(stage, admin)
+        how, sql = stage.rng.choice(list(_LIES.items()))
+        stage.note(f"the metric {how}")
+        _answer(admin, sql)
+        time.sleep(stage.rng.uniform(1.0, 3.0))
+        _answer(admin, _SOUND)
+
+
 # ---- F11: the schema changes underneath ----
 
 @_fault("rename", "F11", weight=0.7, survivable=False)
