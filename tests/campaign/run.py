@@ -158,6 +158,8 @@ class Run(Stage):
         if self._find_run():
             # What the host's other work does to the server's answers is not the engine's to mend.
             self.command("set", "pace=0", "limit.latency=off", "limit.commit=off")
+        if self.state() == "paused":
+            self.restart()  # A failover may have lost the command that resumed it.
         for attempt in range(RESTARTS_MAX + 1):
             for child in self.children:
                 code = child.wait(max(1.0, deadline - time.monotonic()))
