@@ -237,21 +237,32 @@ int Session::server_version() const { return implementation_->server_version_; }
 int Session::backend_pid() const { return implementation_->backend_pid_; }
 
 Transaction::Transaction(Session& session, bool repeatable_read, bool read_only)
-    : session_(session) {
+    : session_(session), read_only_(read_only) {
   PAWL_CHECK(!session_.implementation_->transaction_);
-  Translated(session_.implementation_->connection_, [&] {
-    session_.implementation_->transaction_ =
-        std::make_unique<pqxx::work>(session_.implementation_->connection_);
-    if (repeatable_read || read_only) {
-      session_.implementation_->transaction_->exec(
-          fmt::format("SET TRANSACTION ISOLATION LEVEL {} {}",
-                      repeatable_read ? "REPEATABLE READ" : "READ COMMITTED",
-                      read_only ? "READ ONLY" : "READ WRITE"));
+  pqxx::connection& connection = session_.implementation_->connection_;
+  const char* level = repeatable_read ? "REPEATABLE READ" : "READ COMMITTED";
+  Translated(connection, [&] {
+    auto& transaction = session_.implementation_->transaction_;
+    if (read_only) {
+      // pqxx::work ends at the first statement that fails, before anybody can go back to a savepoint.
+      transaction = std::make_unique<pqxx::nontransaction>(connection);
+      transaction->exec(fmt::format("BEGIN ISOLATION LEVEL {} READ ONLY", level));
+    } else {
+      transaction = std::make_unique<pqxx::work>(connection);
+      if (repeatable_read) {
+        transaction->exec(fmt::format("SET TRANSACTION ISOLATION LEVEL {}", level));
+      }
     }
   });
 }
 
 Transaction::~Transaction() {
+  try {
+    if (read_only_ && session_.implementation_->transaction_) {
+      session_.implementation_->transaction_->exec("ROLLBACK");
+    }
+  } catch (const std::exception&) {  // A broken connection rolls back by itself.
+  }
   try {
     session_.implementation_->transaction_.reset();
   } catch (const std::exception&) {  // A broken connection rolls back by itself.
@@ -259,8 +270,10 @@ Transaction::~Transaction() {
 }
 
 void Transaction::Commit() {
-  Translated(session_.implementation_->connection_,
-             [&] { session_.implementation_->transaction_->commit(); });
+  Translated(session_.implementation_->connection_, [&] {
+    if (read_only_) session_.implementation_->transaction_->exec("COMMIT");
+    session_.implementation_->transaction_->commit();
+  });
   session_.implementation_->transaction_.reset();
 }
 

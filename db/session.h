@@ -65,7 +65,8 @@ class Session {
   std::unique_ptr<Implementation> implementation_;
 };
 
-// A transaction on `session`: rolls back unless committed. Only one at a time per session.
+// A transaction on `session`: rolls back unless committed. Only one at a time per session. One that
+// only reads outlives a statement that fails, for whoever has set a savepoint before.
 class Transaction {
  public:
   explicit Transaction(Session& session, bool repeatable_read = false, bool read_only = false);
@@ -78,6 +79,7 @@ class Transaction {
 
  private:
   Session& session_;
+  bool read_only_;
 };
 
 }  // namespace pawl::db

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "db/error.h"
 #include "db/quote.h"
@@ -114,7 +115,7 @@ std::string CheckSql::UnequalRows(const RowChunk& chunk) const {
   WHEN {visible} THEN 'outside'
   ELSE 'changed' END AS verdict
 FROM {walked}
-WHERE {range} AND {scope} AND NOT {equal})sql",
+WHERE {range} AND CASE WHEN {scope} THEN NOT {equal} ELSE false END)sql",
       // In block order an earlier round of ours is older than the snapshot of the last one.
       fmt::arg("first", IsBlockOrder(backfill_) ? fmt::format("WHEN {} THEN 'wrong'\n  ",
                                                               WrittenBy(alias_, run_, this_step))
@@ -129,13 +130,82 @@ WHERE {range} AND {scope} AND NOT {equal})sql",
       fmt::arg("equal", EqualToExpressions()));
 }
 
+// A row that its batch saw matched WHERE or not, and gave a value if it did: what raises here raised
+// there. Nobody says so of a row that somebody else wrote later.
+std::string CheckSql::SettledRows(const RowChunk& chunk) const {
+  const std::string ours = WrittenBy(alias_, run_, fmt::format("l.step = {}", step_));
+  return fmt::format(
+      R"sql(SELECT {key} AS key, CASE
+  {first}WHEN {ours} THEN CASE WHEN {equal} THEN 'verified' ELSE 'wrong' END
+  WHEN {later} THEN 'later'
+  WHEN {quarantined} THEN 'quarantine'
+  WHEN NOT {visible} THEN 'open'
+  WHEN NOT {matches} THEN 'outside'
+  WHEN {equal} THEN 'verified'
+  ELSE 'missed' END AS verdict
+FROM {walked}
+WHERE {range})sql",
+      fmt::arg("first",
+               IsBlockOrder(backfill_)
+                   ? std::string()
+                   : fmt::format("WHEN {} < {} AND NOT {} THEN 'outside'\n  ", WholeXid(alias_),
+                                 CoverCase(chunk, false), MatchesWhere())),
+      fmt::arg("key", KeyText(alias_, backfill_.key)), fmt::arg("ours", ours),
+      fmt::arg("later", WrittenBy(alias_, run_, fmt::format("l.step > {}", step_))),
+      fmt::arg("quarantined", Quarantined()),
+      fmt::arg("visible", IsVisible(alias_, CoverCase(chunk, true))),
+      fmt::arg("matches", MatchesWhere()), fmt::arg("equal", EqualToExpressions()),
+      fmt::arg("walked", Walked()), fmt::arg("range", InRange(chunk)));
+}
+
+std::string CheckSql::OpenRows(const RowChunk& chunk, std::int64_t rows_max) const {
+  return fmt::format(
+      R"sql(SELECT {alias}.ctid::text, count(*) OVER ()
+FROM {walked}
+WHERE {range} AND NOT {of_run} AND NOT {quarantined} AND NOT {visible}
+LIMIT {rows_max})sql",
+      fmt::arg("alias", alias_), fmt::arg("walked", Walked()), fmt::arg("range", InRange(chunk)),
+      fmt::arg("of_run", WrittenBy(alias_, run_, fmt::format("l.step >= {}", step_))),
+      fmt::arg("quarantined", Quarantined()),
+      fmt::arg("visible", IsVisible(alias_, CoverCase(chunk, true))),
+      fmt::arg("rows_max", rows_max));
+}
+
+std::string CheckSql::OpenVerdicts(std::span<const std::string> places) const {
+  return fmt::format(
+      R"sql(SELECT {} AS key, CASE WHEN {} THEN CASE
+  WHEN {} THEN 'verified'
+  WHEN {} THEN 'newer'
+  ELSE 'changed' END ELSE 'outside' END AS verdict
+FROM {}
+WHERE {})sql",
+      KeyText(alias_, backfill_.key), BaseScope(), EqualToExpressions(), MatchesWhere(), Walked(),
+      AtPlaces(places));
+}
+
+std::string CheckSql::FailingVerdicts(std::span<const std::string> places, bool evaluate) const {
+  return fmt::format(
+      "SELECT {} AS key, CASE WHEN {} THEN 'newer' ELSE 'failing' END AS verdict\nFROM {}\nWHERE {}",
+      KeyText(alias_, backfill_.key), evaluate ? MatchesWhere() : "false", Walked(),
+      AtPlaces(places));
+}
+
+std::string CheckSql::AtPlaces(std::span<const std::string> places) const {
+  return fmt::format("{}.ctid = ANY ('{{\"{}\"}}'::tid[])", alias_, fmt::join(places, "\",\""));
+}
+
 // Matching rows that this step wrote are as they should be: an expression gave NULL, or the WHERE
 // clause does not look at what was changed. Their batch sees none of them: only where blocks are
 // walked in rounds are they older than the snapshot they are measured by.
-std::string CheckSql::RowsLeft(const RowChunk& chunk, bool with_newer) const {
+std::string CheckSql::RowsLeft(const RowChunk& chunk, Newer newer) const {
   // Not just older than the oldest transaction under way then: a long one, anywhere, would excuse
   // what the batch could see.
   const std::string visible = IsVisible(alias_, CoverCase(chunk, true));
+  std::string left = MatchesWhere();
+  if (newer == Newer::kLeftOut) left = visible + " AND " + left;
+  if (newer == Newer::kNotEvaluated) {
+    left = fmt::format("CASE WHEN {} THEN {} ELSE false END", visible, left);
+  }
   return fmt::format(
       R"sql(SELECT {key} AS key, CASE
   WHEN {ours} THEN 'outside'
@@ -143,11 +213,11 @@ std::string CheckSql::RowsLeft(const RowChunk& chunk, bool with_newer) const {
   WHEN {visible} THEN 'missed'
   ELSE 'newer' END AS verdict
 FROM {walked}
-WHERE {range} AND {old_enough} AND {matches})sql",
+WHERE {range} AND {left})sql",
       fmt::arg("key", KeyText(alias_, backfill_.key)), fmt::arg("quarantined", Quarantined()),
       fmt::arg("ours", WrittenBy(alias_, run_, fmt::format("l.step = {}", step_))),
       fmt::arg("visible", visible), fmt::arg("walked", Walked()), fmt::arg("range", InRange(chunk)),
-      fmt::arg("old_enough", with_newer ? "true" : visible), fmt::arg("matches", MatchesWhere()));
+      fmt::arg("left", left));
 }
 
 std::string CheckSql::RowsWritten(const RowChunk& chunk) const {
@@ -169,16 +239,17 @@ WHERE {range})sql",
 
 // Unequal rows that do not match WHERE any more were told apart at first sight.
 std::string CheckSql::AlteredRows(const RowChunk& chunk) const {
-  const std::string unequal =
-      backfill_.re_evaluable
-          ? fmt::format(" AND NOT {} AND {}", EqualToExpressions(), MatchesWhere())
-          : "";
+  const std::string unequal = backfill_.re_evaluable
+                                  ? fmt::format("CASE WHEN {} THEN NOT {} ELSE false END",
+                                                MatchesWhere(), EqualToExpressions())
+                                  : "true";
   return fmt::format(
       R"sql(SELECT {key} AS key,
        CASE WHEN {matches} THEN 'rewritten' ELSE 'overwritten' END AS verdict
 FROM {walked}
-WHERE {range} AND {xid} >= {oldest} AND NOT {ours} AND NOT {later}
-  AND NOT {quarantined}{unequal})sql",
+WHERE {range} AND CASE
+  WHEN {xid} >= {oldest} AND NOT {ours} AND NOT {later} AND NOT {quarantined} THEN {unequal}
+  ELSE false END)sql",
       fmt::arg("key", KeyText(alias_, backfill_.key)), fmt::arg("matches", MatchesWhere()),
       fmt::arg("walked", Walked()), fmt::arg("range", InRange(chunk)),
       fmt::arg("xid", WholeXid(alias_)), fmt::arg("oldest", CoverCase(chunk, false)),

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,10 +50,14 @@ struct RowChunk {
 //   rewritten   it was newer at first sight, and may be one that its batch had changed
 //   overwritten the same, and it does not match WHERE any more
 //   disagrees   what was written is not what the expressions give for the old row
+//   open        somebody else wrote it after its batch; not looked at yet
+//   failing     the same, and the expressions or WHERE cannot be evaluated over it
 //
 // The names are the texts of the SQL.
 class CheckSql {
  public:
+  enum class Newer { kCounted, kLeftOut, kNotEvaluated };
+
   // `backfill` must outlive it.
   CheckSql(const schema::Backfill& backfill, std::int64_t run, int step);
 
@@ -62,9 +67,22 @@ class CheckSql {
   // A query of (key, verdict): the rows of the chunk that are not equal to their expressions.
   std::string UnequalRows(const RowChunk& chunk) const;
 
+  // The same in three parts, for a chunk with rows over which the expressions fail. They are
+  // evaluated over rows that this step wrote or that its batches saw, and so could evaluate.
+  //
+  // A query of (key, verdict): all rows of the chunk. Open ones are not evaluated.
+  std::string SettledRows(const RowChunk& chunk) const;
+  // (place, count of all): at most `rows_max` of the open rows.
+  std::string OpenRows(const RowChunk& chunk, std::int64_t rows_max) const;
+  // Queries of (key, verdict): the open rows at `places`, as "(0,1)"; with `evaluate` the WHERE
+  // clause only: newer where it holds, else failing.
+  std::string OpenVerdicts(std::span<const std::string> places) const;
+  std::string FailingVerdicts(std::span<const std::string> places, bool evaluate) const;
+
   // A query of (key, verdict): the rows of the chunk that match WHERE: missed, quarantine, outside
-  // where this step wrote them; newer ones are left out unless asked for.
-  std::string RowsLeft(const RowChunk& chunk, bool with_newer) const;
+  // where this step wrote them; newer ones too where they are to be counted. Newer ones that are
+  // left out may be evaluated nevertheless, which is quicker.
+  std::string RowsLeft(const RowChunk& chunk, Newer newer) const;
 
   // A query of (key, verdict): verified for each row of the chunk that this run's step or a later
   // one wrote last.
@@ -113,6 +131,7 @@ class CheckSql {
  private:
   std::string Walked() const;
   std::string InRange(const RowChunk& chunk) const;
+  std::string AtPlaces(std::span<const std::string> places) const;
   std::string BaseScope() const;
   std::string MatchesWhere() const;
   std::string EqualToExpressions() const;

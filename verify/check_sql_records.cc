@@ -81,7 +81,8 @@ std::string CheckSql::AlteredRecords(const std::string& batch_ids) const {
   WHEN {row}.ctid IS NULL THEN 'gone'
   WHEN {short_xid} = {record}.xid % 4294967296 OR {xid} < {record}.xid THEN 'outside'
   WHEN {later} THEN 'outside'
-  WHEN (SELECT NOT {equal} AND {matches} FROM (SELECT {row}.*) AS {alias}) THEN 'altered'
+  WHEN (SELECT CASE WHEN {matches} THEN NOT {equal} END FROM (SELECT {row}.*) AS {alias})
+  THEN 'altered'
   ELSE 'outside' END AS verdict
 FROM (SELECT l.xid::text::bigint AS xid, e.*
       FROM {undo} AS n JOIN pawl.ledger AS l USING (batch_id), unnest({arrays}) AS e ({names})

@@ -76,6 +76,11 @@ VALUES (1, 1, 1, NULL, '["500"]', '["500"]'), (2, 1, 1, '["500"]', '["1000"]', '
     plan_.self_excluding = plan_.re_evaluable = true;
   }
 
+  // The same value, from the digits of the note as well.
+  void PlanReadingNotes() {
+    plan_.changed[0].expression = "round(total * 100) + 0 * substr(note, 2)::bigint";
+  }
+
   // UPDATE orders SET total = total + 1 WHERE id % 2 = 0
   void PlanImage() {
     plan_.undo = schema::UndoKind::kImage;
@@ -182,6 +187,9 @@ SELECT $batch, 1, 1, 1, $span, $seq, 'change', $json, '["$hi"]', 0, 1, count(*),
       "The row matches the WHERE clause and was there when its batch ran, but was not changed.";
   static constexpr const char* kWrong = "The row does not hold what its batch should have left.";
   static constexpr const char* kChanged = "The row was changed after its batch.";
+  static constexpr const char* kFailing =
+      "The row was written after its batch, and what it should hold cannot be computed over it any "
+      "more.";
 
   test::TestDatabase database_;
   schema::Backfill plan_;
@@ -262,6 +270,68 @@ TEST_F(BackfillCheckPgTest, ARowThatWasDeletedAfterItsBatchIsMissedInItsRange) {
             "1 of the 100 rows that were changed here is no longer there. The step keeps no record "
             "of their keys.");
   EXPECT_TRUE(Check(true).passed());
+}
+
+// ---- Rows that the expressions do not suit any more ----
+
+TEST_F(BackfillCheckPgTest, ARowThatNoLongerSuitsTheExpressionIsFoundUnlessAccepted) {
+  PlanReEvaluable();
+  PlanReadingNotes();
+  Run();
+  database_.Exec("UPDATE orders SET note = 'abc' WHERE id IN (17, 900)");
+  database_.Exec("UPDATE orders SET cents = 1 WHERE id = 18");
+  database_.Exec("UPDATE orders SET total = total WHERE id = 19");  // As the batch left it.
+  EXPECT_THAT(Check().differences, ElementsAre(Finding{"17", kFailing}, Finding{"18", kChanged},
+                                               Finding{"900", kFailing}));
+  const StepCheck check = Check(true);
+  ExpectPassed(check, kRows - 3, 3);
+  EXPECT_THAT(check.notes, ElementsAre("2 rows written after the batch, over which what it should "
+                                       "hold cannot be computed any more."));
+}
+
+TEST_F(BackfillCheckPgTest, ANewRowThatDoesNotSuitTheExpressionCountsAsNewer) {
+  PlanReEvaluable();
+  PlanReadingNotes();
+  Run();
+  database_.Exec("INSERT INTO orders VALUES (-1, 1, NULL, 'abc')");
+  ExpectPassed(Check(), kRows, 1);
+}
+
+TEST_F(BackfillCheckPgTest, BesideARowThatNoLongerSuitsAWrongOneIsFoundAlways) {
+  PlanReEvaluable();
+  PlanReadingNotes();
+  Run(777);
+  database_.Exec(fmt::format(kForge, "cents = cents + 1", "id = 42", 1));
+  database_.Exec("UPDATE orders SET note = 'abc' WHERE id IN (17, 750)");
+  EXPECT_THAT(Check(true).differences, ElementsAre(Finding{"42", kWrong}, Finding{"777", kMissed}));
+}
+
+TEST_F(BackfillCheckPgTest, ARowOfTheRunThatDoesNotSuitTheExpressionIsNeverExcused) {
+  PlanReEvaluable();
+  PlanReadingNotes();
+  Run();
+  database_.Exec(fmt::format(kForge, "note = 'abc'", "id = 42", 1));
+  EXPECT_THROW(Check(true), db::Error);
+}
+
+TEST_F(BackfillCheckPgTest, AlteredRowsAreNotPassedOverBesideOneThatNoLongerSuits) {
+  PlanReEvaluable();
+  PlanReadingNotes();
+  Run();
+  database_.Exec("UPDATE orders SET cents = NULL, note = 'abc' WHERE id = 5");
+  EXPECT_TRUE(Check(true).passed());
+  ExpectOne(Check(), "step 1",
+            "Of some rows that match the WHERE clause and were written after their batch it cannot "
+            "be told whether the batch had changed them: what they should hold cannot be computed "
+            "over one of them any more.");
+}
+
+TEST_F(BackfillCheckPgTest, ARowThatNoLongerSuitsTheWhereClauseIsLeftOut) {
+  PlanImage();
+  plan_.where_clause = plan_.base_where = "substr(note, 2)::bigint % 2 = 0";
+  Run(778);
+  database_.Exec("UPDATE orders SET note = 'abc' WHERE id IN (17, 900)");
+  ExpectOne(Check(true), "778", kMissed);
 }
 
 TEST_F(BackfillCheckPgTest, RowsThatNeverWereInScopeAreIgnored) {
