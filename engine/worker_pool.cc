@@ -16,18 +16,23 @@ WorkerPool::~WorkerPool() {
 }
 
 void WorkerPool::Resize(int count) {
-  const int before = target_.exchange(count);
-  for (int index = before; index < count; ++index) Start(index);
+  const std::lock_guard lock(sizing_mutex_);
+  target_ = count;
+  for (std::size_t index = 0; index < static_cast<std::size_t>(count); ++index) {
+    if (index == seats_.size()) seats_.emplace_back();
+    if (!seats_[index].taken) Start(static_cast<int>(index));
+  }
 }
 
 void WorkerPool::Start(int index) {
+  Seat& seat = seats_[static_cast<std::size_t>(index)];
+  seat.taken = true;
   ++running_;
-  threads_.emplace_back([this, index] {
+  // Whoever sat there before has left.
+  seat.thread = std::jthread([this, index] {
     try {
-      Worker worker(
-          order_, [this, index] { return !stopping_ && index < target_; },
-          [this](const BatchReport& report) { queue_->reports.enqueue(report); });
-      worker.Run();
+      while (WorkUntilCalledOff(index)) {
+      }
     } catch (const db::Error& error) {
       const std::lock_guard lock(failure_mutex_);
       if (!failure_) failure_ = error;
@@ -41,11 +46,27 @@ void WorkerPool::Start(int index) {
   });
 }
 
+// Returns true where the worker was called off, and is wanted again. Else it has left its seat.
+bool WorkerPool::WorkUntilCalledOff(int index) {
+  bool called_off = false;
+  Worker worker(
+      order_,
+      [&] {
+        called_off = stopping_ || index >= target_;
+        return !called_off;
+      },
+      [this](const BatchReport& report) { queue_->reports.enqueue(report); });
+  worker.Run();
+  const std::lock_guard lock(sizing_mutex_);
+  if (called_off && !stopping_ && index < target_) return true;
+  seats_[static_cast<std::size_t>(index)].taken = false;
+  return false;
+}
+
 void WorkerPool::Join() {
-  for (std::jthread& thread : threads_) {
-    if (thread.joinable()) thread.join();
+  for (Seat& seat : seats_) {
+    if (seat.thread.joinable()) seat.thread.join();
   }
-  threads_.clear();
 }
 
 std::optional<db::Error> WorkerPool::failure() {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,7 +25,7 @@ class WorkerPool {
   ~WorkerPool();
 
   // Brings the number of workers to `count`, by starting threads or by letting the last ones finish
-  // their batch.
+  // their batch. One that is still at it and wanted again goes on.
   void Resize(int count);
 
   // No new batch begins from now on; the running ones finish. Returns at once.
@@ -36,6 +37,7 @@ class WorkerPool {
   // True when every worker has ended by itself: the round is done, or failed.
   bool idle() const { return running_ == 0; }
   int size() const { return target_; }
+  int threads() const { return running_; }  // That have not ended yet.
 
   // What made a worker give up; nullopt as long as none has.
   std::optional<db::Error> failure();
@@ -46,7 +48,14 @@ class WorkerPool {
  private:
   struct Queue;
 
+  // The place of one worker; taken until its thread is certain not to work on.
+  struct Seat {
+    bool taken = false;
+    std::jthread thread;
+  };
+
   void Start(int index);
+  bool WorkUntilCalledOff(int index);
 
   const WorkOrder& order_;
   std::unique_ptr<Queue> queue_;
@@ -55,7 +64,8 @@ class WorkerPool {
   std::atomic<int> running_{0};
   std::mutex failure_mutex_;
   std::optional<db::Error> failure_;
-  std::vector<std::jthread> threads_;
+  std::mutex sizing_mutex_;
+  std::deque<Seat> seats_;  // Guarded by sizing_mutex_, but for the threads; never shrinks.
 };
 
 }  // namespace pawl::engine
