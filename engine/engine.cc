@@ -335,9 +335,18 @@ RevertPreview Engine::PreviewRevert(std::int64_t run, const RevertSettings& sett
       }
     }
     if (backfill.undo != schema::UndoKind::kImplicit) continue;
-    for (const db::Row& conflict : session->Query(schema::RenderImplicitConflicts(backfill)).rows) {
-      add(backfill.target, db::ToText(conflict[0]),
-          "the row holds another value than the migration wrote");
+    try {
+      const auto found = session->Query(schema::RenderImplicitConflicts(backfill));
+      for (const db::Row& conflict : found.rows) {
+        add(backfill.target, db::ToText(conflict[0]),
+            "the row holds another value than the migration wrote");
+      }
+    } catch (const db::Error& error) {
+      if (error.action() != db::Action::kBadData) throw;
+      add(backfill.target, "some row",
+          fmt::format("what the migration wrote cannot be computed over it any more ({}); so none "
+                      "was compared",
+                      error.what()));
     }
   }
   return preview;

@@ -1,5 +1,5 @@
-// Statements that take long and may not run in a transaction, beside which the run listens to
-// commands.
+// Statements that take long, some of which may not run in a transaction; beside them the run listens
+// to commands.
 #include <atomic>
 #include <thread>
 
@@ -52,14 +52,29 @@ RunProcess::Verdict RunProcess::RunAlone(const schema::Step& step, const std::st
       throw;
     }
   };
-  const auto cancel = [&] {
-    // By its name as well: the number may be somebody else's as soon as the session has ended.
-    session_->Query(
-        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = $1::integer AND "
-        "application_name = 'pawl/ddl'",
-        {std::to_string(backend.load())});
+  return Meanwhile(work, [&] { Cancel(backend, "pawl/ddl"); });
+}
+
+// Asks for one number, of a whole table perhaps, on a connection of its own. nullopt where a command
+// asks to stop.
+std::optional<std::int64_t> RunProcess::CountMeanwhile(const std::string& question) {
+  std::atomic<int> backend{0};
+  std::int64_t count = 0;
+  const auto work = [&] {
+    db::Session session(where_, "count", Settings());
+    backend = session.backend_pid();
+    count = db::ToInt(session.Query(question).rows.at(0)[0]);
   };
-  return Meanwhile(work, cancel);
+  const Verdict verdict = Meanwhile(work, [&] { Cancel(backend, "pawl/count"); });
+  return verdict == Verdict::kDone ? std::optional(count) : std::nullopt;
+}
+
+// By its name as well: the number may be somebody else's as soon as the session has ended.
+void RunProcess::Cancel(int backend, const std::string& name) {
+  session_->Query(
+      "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = $1::integer AND "
+      "application_name = $2",
+      {std::to_string(backend), name});
 }
 
 // Runs `work` on a thread of its own. Where a command asks to stop, calls `cancel`, which must end

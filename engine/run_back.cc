@@ -161,7 +161,9 @@ RunProcess::Verdict RunProcess::RevertByWalking(const schema::Step& step,
                              CutSpans(*session_, *step.backfill, IsClosing(*step.backfill, round)));
     if (WorkOn(step, at) == Verdict::kInterrupted) return Verdict::kInterrupted;
     PAWL_FAULT("after_revert_round");
-    if (IsLastRound(step, -round)) break;
+    const std::optional<bool> last = IsLastRound(step, -round);
+    if (!last) return Verdict::kInterrupted;
+    if (*last) break;
   }
   ListImplicitConflicts(step);
   return Verdict::kDone;

@@ -176,6 +176,7 @@ WorkOrder RunProcess::OrderFor(const schema::Backfill& backfill, const checkpoin
                   .limits = {},
                   .row_bytes = backfill.row_bytes,
                   .quarantine_max = round.round > 0 ? backfill.quarantine_max : 0,
+                  .on_failing = {},
                   .nested_loops_only = backfill.stands_alone,
                   .table = backfill.walked.schema + "." + backfill.walked.name,
                   .key_index = backfill.key_index,
@@ -187,6 +188,10 @@ WorkOrder RunProcess::OrderFor(const schema::Backfill& backfill, const checkpoin
   order.settings.statement_timeout = std::chrono::seconds(checkpoints::kBatchTimeoutSeconds);
   order.settings.lock_timeout = std::chrono::seconds(2);
   order.settings.quiet_triggers = backfill.quiet_triggers;
+  if (round.round < 0 && backfill.undo == schema::UndoKind::kImplicit) {
+    const OnConflict policy = RevertSettingsFrom(run_.revert_options).on_conflict;
+    if (policy != OnConflict::kForce) order.on_failing = policy;
+  }
   if (IsClosing(backfill, round.round)) {
     // However large the table: few rows are changed.
     order.settings.statement_timeout = std::chrono::seconds(0);

@@ -61,10 +61,12 @@ class RunProcess {
                        const std::string& new_state);
   Verdict RunAlone(const schema::Step& step, const std::string& sql);
   Verdict Meanwhile(const std::function<void()>& work, const std::function<void()>& cancel);
+  std::optional<std::int64_t> CountMeanwhile(const std::string& question);
+  void Cancel(int backend, const std::string& name);
   bool Says(const std::string& question);
   Verdict RunBackfill(const schema::Step& step);
   Verdict RunRound(const schema::Step& step, int round);
-  bool IsLastRound(const schema::Step& step, int round);
+  std::optional<bool> IsLastRound(const schema::Step& step, int round);
   static bool IsClosing(const schema::Backfill& backfill, int round);
   Verdict VerifyAll();
 

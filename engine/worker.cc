@@ -287,15 +287,7 @@ void Worker::Settle(const db::Error& error) {
             "resume.",
             order_.table, task_->Place()));
   }
-  if (message.find(schema::kConflict) != std::string::npos) {
-    throw db::Error(
-        db::Action::kRefused,
-        fmt::format("The application has changed rows of {} since the run changed them; the revert "
-                    "stopped at {}. See them with `pawl revert {} --validate-only`, then choose "
-                    "--on-conflict skip (leave them alone) or force (overwrite them).",
-                    order_.table, task_->Place(), order_.round.run),
-        kConflictState);
-  }
+  if (message.find(schema::kConflict) != std::string::npos) StopAtConflict();
   switch (error.action()) {
     case db::Action::kRetryBatch:
       RetryLater(error);
@@ -309,11 +301,29 @@ void Worker::Settle(const db::Error& error) {
                       order_.table, task_->KeyText(), checkpoints::kBatchTimeoutSeconds, message));
     case db::Action::kBadData:
       if (sizer_.Narrow()) return;
-      SetAside(error);
+      if (!IsConflict(error)) return SetAside(error);
+      if (order_.on_failing == schema::OnConflict::kStop) StopAtConflict();
+      PassOver({});  // Listed at the end, as any row that was left alone.
       return;
     default:
       throw error;
   }
+}
+
+// Whether the expression cannot be evaluated over the row; not where a constraint or a trigger
+// refuses to empty it.
+bool Worker::IsConflict(const db::Error& error) const {
+  return order_.on_failing && error.sqlstate().starts_with("22");
+}
+
+void Worker::StopAtConflict() const {
+  throw db::Error(
+      db::Action::kRefused,
+      fmt::format("The application has changed rows of {} since the run changed them; the revert "
+                  "stopped at {}. See them with `pawl revert {} --validate-only`, then choose "
+                  "--on-conflict skip (leave them alone) or force (overwrite them).",
+                  order_.table, task_->Place(), order_.round.run),
+      kConflictState);
 }
 
 // Outside of a batch: a lease, a split or a look at a plan met another session's lock, as where a
@@ -348,6 +358,38 @@ void Worker::FindEndAgain() {
   task_->MoveEnd(now->end_key);
 }
 
+// Moves the cursor past the one row of the last batch, and does `beside` in the same transaction.
+// Returns false where that has to be cut anew. Throws what `beside` throws.
+bool Worker::PassOver(const std::vector<db::Call>& beside) {
+  Batch skip = task_->Skip();
+  std::vector<db::Call> calls;
+  calls.push_back({"BEGIN", {}});
+  calls.push_back(checkpoints::Fence(*lease_, skip.new_cursor, skip.done, skip.rows_visited));
+  calls.push_back(skip.calls[0]);
+  calls.insert(calls.end(), beside.begin(), beside.end());
+  calls.push_back({"COMMIT", {}});
+  std::vector<db::Result> results;
+  try {
+    results = pipeline_->Run(calls);
+  } catch (const db::Error& refused) {
+    // Cut anew, the row comes here again.
+    if (IsFenced(refused)) {
+      FindEndAgain();
+    } else if (refused.action() == db::Action::kRetryBatch) {
+      RetryLater(refused);
+    } else {
+      throw;
+    }
+    return false;
+  }
+  task_->Committed({results[2]});
+  lease_->cursor = skip.new_cursor;
+  ++lease_->seq;
+  sizer_.Widen();
+  if (skip.done) Hold(std::nullopt);
+  return true;
+}
+
 // One row refuses the change. It goes to the quarantine, in the transaction that moves the cursor
 // past it; beyond the number the migration allows, the run stops and names it.
 void Worker::SetAside(const db::Error& error) {
@@ -357,12 +399,8 @@ void Worker::SetAside(const db::Error& error) {
     if (!found.rows.empty()) key = db::ToText(found.rows[0][0]);
   }
   const std::string name = fmt::format("{} (key {})", order_.table, key);
-  Batch skip = task_->Skip();
   const std::string run = std::to_string(order_.round.run);
   std::vector<db::Call> calls;
-  calls.push_back({"BEGIN", {}});
-  calls.push_back(checkpoints::Fence(*lease_, skip.new_cursor, skip.done, skip.rows_visited));
-  calls.push_back(skip.calls[0]);
   // The run's row lock makes the count exact among workers that meet bad rows at the same moment.
   calls.push_back({"SELECT run_id FROM pawl.run WHERE run_id = $1::bigint FOR UPDATE", {run}});
   calls.push_back({
@@ -374,14 +412,9 @@ SELECT $1::bigint, $2::integer, $3::bigint, $4, $5,
          SELECT FROM pawl.quarantine AS q WHERE q.run_id = $1::bigint AND q.step = $2::integer AND q.key = $4))sql",
       {run, std::to_string(order_.round.step), std::to_string(lease_->span), key, error.sqlstate(),
        std::string(error.what()), std::to_string(order_.quarantine_max)}});
-  calls.push_back({"COMMIT", {}});
-  std::vector<db::Result> results;
   try {
-    results = pipeline_->Run(calls);
+    if (!PassOver(calls)) return;
   } catch (const db::Error& refused) {
-    // Cut anew, the row comes here again.
-    if (IsFenced(refused)) return FindEndAgain();
-    if (refused.action() == db::Action::kRetryBatch) return RetryLater(refused);
     if (std::string(refused.what()).find("pawl: quarantine full") == std::string::npos) throw;
     throw db::Error(
         db::Action::kStop,
@@ -392,11 +425,6 @@ SELECT $1::bigint, $2::integer, $3::bigint, $4, $5,
         error.sqlstate());
   }
   db::Log(db::LogLevel::kWarning, "row set aside", {{"key", key}, {"error", error.what()}});
-  task_->Committed({results[2]});
-  lease_->cursor = skip.new_cursor;
-  ++lease_->seq;
-  sizer_.Widen();
-  if (skip.done) Hold(std::nullopt);
 }
 
 // The connection broke. The lease is kept: with it, the outcome of the last batch can be found out.

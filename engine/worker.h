@@ -25,6 +25,7 @@
 #include "engine/pace.h"
 #include "engine/span_task.h"
 #include "engine/timeline_watch.h"
+#include "schema/render.h"
 
 namespace pawl::engine {
 
@@ -50,6 +51,9 @@ struct WorkOrder {
   batching::BatchLimits limits;
   std::int64_t row_bytes = 0;
   std::int64_t quarantine_max = 0;
+  // What a revert that walks again does with a row over which the expression fails, since the
+  // application has changed it: kStop or kSkip. Others evaluate none.
+  std::optional<schema::OnConflict> on_failing;
   bool nested_loops_only = false;  // The statement has no join of its own: see render_update.cc.
   std::string table;               // For messages: "public.orders".
   std::string key_index;           // For messages.
@@ -95,7 +99,10 @@ class Worker {
   bool Cut(std::optional<Batch>& batch);
   bool RunBatch(Batch batch);
   void Settle(const db::Error& error);
+  bool PassOver(const std::vector<db::Call>& beside);
   void SetAside(const db::Error& error);
+  bool IsConflict(const db::Error& error) const;
+  [[noreturn]] void StopAtConflict() const;
   bool WillPass(const db::Error& error) const;
   void RetryLater(const db::Error& error);
   void FindEndAgain();

@@ -83,9 +83,9 @@ Rendered RenderKeySample(const Backfill& backfill, const Range& range, double pe
 // The key, as a position, of a row in `slice` that the statement would change.
 Rendered RenderRowKey(const Backfill& backfill, const Slice& slice);
 
-// Counts the rows that the statement would still change, as one snapshot sees them, up to a
-// thousand. Rows that hold already what they would get are left out where that can be told.
-std::string RenderRowsLeft(const Backfill& backfill);
+// Counts the rows that the statement would still change, as one snapshot sees them, up to
+// `rows_max`. Rows that hold already what they would get are left out where that can be told.
+std::string RenderRowsLeft(const Backfill& backfill, std::int64_t rows_max);
 
 // Number of blocks of the walked table now.
 std::string RenderBlockCount(const Backfill& backfill);

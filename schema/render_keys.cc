@@ -61,7 +61,7 @@ Rendered RenderRowKey(const Backfill& backfill, const Slice& slice) {
   return {sql, binder.Take()};
 }
 
-std::string RenderRowsLeft(const Backfill& backfill) {
+std::string RenderRowsLeft(const Backfill& backfill, std::int64_t rows_max) {
   std::string from = Walked(backfill);
   if (!backfill.from_clause.empty()) from += ", " + backfill.from_clause;
   std::string condition = "true" + AndWhere(backfill.where_clause);
@@ -77,8 +77,8 @@ std::string RenderRowsLeft(const Backfill& backfill) {
         fmt::format("CASE WHEN {} THEN NOT ({} *= {}) ELSE false END", condition,
                     Record(Qualified(backfill.alias, ChangedColumns(backfill))), Record(expected));
   }
-  return fmt::format("SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT 1000) AS pawl_left", from,
-                     condition);
+  return fmt::format("SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT {}) AS pawl_left", from,
+                     condition, rows_max);
 }
 
 std::string RenderBlockCount(const Backfill& backfill) {

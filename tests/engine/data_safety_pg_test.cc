@@ -297,6 +297,95 @@ TEST_F(DataSafetyPgTest, BadRowsInBlockOrderAreSetAsideOnceByTheirKey) {
   EXPECT_EQ(result.rows_done, 2'999);
 }
 
+// The application may write what the expression cannot read. Such a row is a conflict like others.
+TEST_F(DataSafetyPgTest, ARowThatNoLongerSuitsTheExpressionIsAConflict) {
+  for (const char* order : {"key", "block"}) {
+    if (order[0] == 'b' && database_.Integer("SHOW server_version_num") < 140000) break;
+    SCOPED_TRACE(order);
+    database_.Exec(
+        "CREATE TABLE t (id bigint PRIMARY KEY, note text); INSERT INTO t SELECT g, g FROM "
+        "generate_series(1, 2000) AS g");
+    const RunResult result =
+        engine_.Run(order,
+                    std::string("ALTER TABLE t ADD COLUMN n bigint;\n-- pawl: order=") + order +
+                        "\nUPDATE t SET n = note::bigint WHERE n IS NULL",
+                    {}, {});
+    EXPECT_EQ(result.state, "completed") << result.reason;
+    database_.Exec("UPDATE t SET note = 'abc' WHERE id IN (7, 1500)");
+    EXPECT_TRUE(engine_.Verify(result.run, true).passed);
+    EXPECT_FALSE(engine_.Verify(result.run, false).passed);
+    EXPECT_EQ(engine_.PreviewRevert(result.run, {}).conflicts, 1);
+    const RunResult stopped = Back(result.run);
+    EXPECT_EQ(stopped.state, "failed");
+    EXPECT_THAT(stopped.reason, HasSubstr("The application has changed rows of public.t"));
+    const RunResult reverted = Back(result.run, OnConflict::kSkip);
+    EXPECT_EQ(reverted.state, "reverted") << reverted.reason;
+    EXPECT_EQ(reverted.conflicts, 2);
+    EXPECT_EQ(database_.Value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t WHERE n = id"),
+              "7 1500");
+    EXPECT_EQ(database_.Integer("SELECT count(*) FROM t WHERE n IS NULL"), 1'998);
+    database_.Exec("DROP TABLE t");
+  }
+}
+
+// However many rows are set aside, one that comes behind the worker's back is still found.
+TEST_F(DataSafetyPgTest, AThousandBadRowsDoNotHideOneThatIsLeft) {
+  if (database_.Integer("SHOW server_version_num") < 140000) {
+    GTEST_SKIP() << "Block order needs PostgreSQL 14.";
+  }
+  database_.Exec(R"sql(
+CREATE TABLE t (id bigint PRIMARY KEY, a integer, c integer CHECK (c < 2)) WITH (fillfactor = 100);
+INSERT INTO t SELECT g, g, NULL FROM generate_series(1, 1001) AS g;
+-- The new row goes to a block that the first round does not know yet.
+CREATE TABLE blocks AS SELECT pg_relation_size('t') / current_setting('block_size')::bigint AS n;
+CREATE FUNCTION follow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  FOR i IN 1..400 LOOP
+    INSERT INTO t VALUES (-i, 1, 1);
+    EXIT WHEN (SELECT t.ctid >= format('(%s,1)', n)::tid FROM t, blocks WHERE id = -i);
+  END LOOP;
+  INSERT INTO t VALUES (0, 1, NULL);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER follow AFTER UPDATE ON t FOR EACH ROW WHEN (NEW.id = 1) EXECUTE FUNCTION follow())sql");
+  const RunResult result =
+      Run("-- pawl: order=block batch_rows=1 quarantine=2000\nUPDATE t SET c = a WHERE c IS NULL");
+  EXPECT_EQ(database_.Integer("SELECT count(*) FROM pawl.quarantine"), 1'000) << result.reason;
+  EXPECT_EQ(database_.Value("SELECT c FROM t WHERE id = 0"), "1") << result.reason;
+}
+
+// The question whether a row is left may scan a large table for long.
+TEST_F(DataSafetyPgTest, ARunThatLooksForRowsLeftCanBePaused) {
+  if (database_.Integer("SHOW server_version_num") < 140000) {
+    GTEST_SKIP() << "Block order needs PostgreSQL 14.";
+  }
+  database_.Exec(R"sql(
+CREATE TABLE t (id bigint PRIMARY KEY, c integer);
+INSERT INTO t SELECT g, NULL FROM generate_series(0, 100) AS g;
+CREATE FUNCTION is_wanted(id bigint) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+  IF id = 0 AND current_setting('application_name') = 'pawl/count' THEN PERFORM pg_sleep(60); END IF;
+  RETURN id > 0;
+END $$)sql");
+  std::jthread pause([this] {
+    test::Sql sql = database_.Connect();
+    for (int i = 0; i < 3'000; ++i) {
+      if (sql.Integer("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pawl/count' "
+                      "AND datname = current_database() AND wait_event = 'PgSleep'") > 0) {
+        break;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    engine_.RequestPause();
+  });
+  const auto began = std::chrono::steady_clock::now();
+  const RunResult paused =
+      Run("-- pawl: order=block undo=none\nUPDATE t SET c = 1 WHERE c IS NULL AND is_wanted(id)");
+  EXPECT_EQ(paused.state, "paused") << paused.reason;
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(40));
+  EXPECT_EQ(database_.Integer("SELECT count(*) FROM t WHERE c = 1"), 100);
+}
+
 // Server messages quote values: a row must not be able to say that a lease was lost. And what could
 // not be evaluated in a batch cannot be in the proof.
 TEST_F(DataSafetyPgTest, ARowThatSaysWhatTheFenceSaysIsBadDataLikeAnyOther) {
