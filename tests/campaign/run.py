@@ -155,7 +155,7 @@ class Run(Stage):
     def _finish(self, target: str, codes: set[int]) -> None:
         """The faults are over: now the run must come to its end."""
         deadline = time.monotonic() + self._patience
-        if self._find_run():
+        if self.wait_until(lambda: self._find_run() > 0, 10):
             # What the host's other work does to the server's answers is not the engine's to mend.
             self.command("set", "pace=0", "limit.latency=off", "limit.commit=off")
         if self.state() == "paused":
