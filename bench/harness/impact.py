@@ -19,6 +19,7 @@ from harness.series import say
 from harness.server import BenchError
 
 SHARE = 0.3  # Of what the server can do, asked for by the application.
+WHOLE_FACTOR = 5  # So much longer a transaction may take that has to be waited for.
 SERVER = {"shared_preload_libraries": "pg_stat_statements"}
 
 
