@@ -242,7 +242,7 @@ Transaction::Transaction(Session& session, bool repeatable_read, bool read_only)
   pqxx::connection& connection = session_.implementation_->connection_;
   const char* level = repeatable_read ? "REPEATABLE READ" : "READ COMMITTED";
   Translated(connection, [&] {
-    auto& transaction = session_.implementation_->transaction_;
+    std::unique_ptr<pqxx::transaction_base> transaction;  // The session's only once it has begun.
     if (read_only) {
       // pqxx::work ends at the first statement that fails, before anybody can go back to a savepoint.
       transaction = std::make_unique<pqxx::nontransaction>(connection);
@@ -253,6 +253,7 @@ Transaction::Transaction(Session& session, bool repeatable_read, bool read_only)
         transaction->exec(fmt::format("SET TRANSACTION ISOLATION LEVEL {}", level));
       }
     }
+    session_.implementation_->transaction_ = std::move(transaction);
   });
 }
 

@@ -7,6 +7,7 @@ operator, who is stage.restart().
 """
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -362,14 +363,24 @@ def _ask_metric(stage: Stage, admin: Connection) -> None:
         raise NotPossible  # It was done before.
 
 
+@contextlib.contextmanager
+def _metric_that(stage: Stage, kinds: dict[str, str]):
+    """While the block runs, the metric is one of these; afterwards sound, whatever happens."""
+    with stage.admin() as admin:
+        _ask_metric(stage, admin)
+        how, sql = stage.rng.choice(list(kinds.items()))
+        stage.note(f"the metric {how}")
+        _answer(admin, sql)
+        try:
+            yield admin, how
+        finally:
+            _answer(admin, _SOUND)
+
+
 @_fault("broken metric", "F10")
 def _broken_metric(stage: Stage) -> None:
     """What is unknown is never zero: the run must hold until the metric is mended."""
-    with stage.admin() as admin:
-        _ask_metric(stage, admin)
-        how, sql = stage.rng.choice(list(_BROKEN.items()))
-        stage.note(f"the metric {how}")
-        _answer(admin, sql)
+    with _metric_that(stage, _BROKEN) as (admin, how):
         time.sleep(_HELD_WITHIN_SECONDS)
         before = stage.batches()
         goes_on = admin.number("SELECT count(*) FROM pawl.throttle WHERE NOT held AND "
@@ -377,19 +388,13 @@ def _broken_metric(stage: Stage) -> None:
         time.sleep(stage.rng.uniform(0.5, 1.5))
         if goes_on or stage.batches() > before:
             stage.wrong(f"the run goes on, though the metric {how}")
-        _answer(admin, _SOUND)
 
 
 @_fault("lying metric", "F10", weight=0.5)
 def _lying_metric(stage: Stage) -> None:
     """Nobody can know; but no row may pay for it, and no run stay behind."""
-    with stage.admin() as admin:
-        _ask_metric(stage, admin)
-        how, sql = stage.rng.choice(list(_LIES.items()))
-        stage.note(f"the metric {how}")
-        _answer(admin, sql)
+    with _metric_that(stage, _LIES):
         time.sleep(stage.rng.uniform(1.0, 3.0))
-        _answer(admin, _SOUND)
 
 
 # ---- F11: the schema changes underneath ----
