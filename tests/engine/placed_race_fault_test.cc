@@ -20,8 +20,8 @@ class PlacedRaceFaultTest : public testing::Test {
   }
 };
 
-// A process stands before its third batch, cut and not begun, while its lease runs out and another
-// process does that very batch.
+// A process stands before a batch, cut and not begun, while its lease runs out and another process
+// does that very batch.
 TEST_F(PlacedRaceFaultTest, ABatchThatAnotherHasDoneMeanwhileDoesNotCommit) {
   Scene scene;
   // Its coordinator renews leases, so that one must stand still as well.
@@ -29,7 +29,8 @@ TEST_F(PlacedRaceFaultTest, ABatchThatAnotherHasDoneMeanwhileDoesNotCommit) {
                                 "before_batch:3:until=after_commit:5;"
                                 "before_renew:1:until=after_commit:5");
   ASSERT_TRUE(scene.WaitForPass("before_batch", 3) && scene.WaitForPass("before_renew", 1));
-  EXPECT_EQ(scene.Batches(), 2);
+  // Two before it, or fewer: a batch that met the application's locks has passed the point twice.
+  EXPECT_LE(scene.Batches(), 2);
   // Fifteen seconds, at once.
   ASSERT_EQ(scene.database().Exec(
                 "UPDATE pawl.span SET lease_until = clock_timestamp() - interval '1 second'"),

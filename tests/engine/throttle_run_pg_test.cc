@@ -37,11 +37,17 @@ class ThrottleRunPgTest : public testing::Test {
 
   static constexpr const char* kRaise = "-- pawl: batch_rows=100\nUPDATE t SET x = x + 1;";
 
-  static RunSettings With(const schema::ThrottleValues& throttle) {
+  // What is felt of other tests on this machine does not steer, so that only what is given does.
+  static RunSettings With(schema::ThrottleValues throttle) {
+    throttle.merge(schema::ThrottleValues{
+        {"limit.latency", "off"}, {"limit.commit", "off"}, {"limit.active", "off"}});
+    return WithWhatIsFelt(std::move(throttle));
+  }
+  static RunSettings WithWhatIsFelt(schema::ThrottleValues throttle) {
     RunSettings settings;
     settings.workers = 2;
     settings.pace = 10'000;
-    settings.throttle = throttle;
+    settings.throttle = std::move(throttle);
     return settings;
   }
 
@@ -193,7 +199,7 @@ TEST_F(ThrottleRunPgTest, SettingsAreTakenWhileOtherSignalsAreBroken) {
   const auto refused = [&](const schema::ThrottleValues& given) {
     EXPECT_THROW(engine_.Set(1, std::nullopt, std::nullopt, given), db::Error);
   };
-  refused({{"canary", "SELECT nosuch"}});
+  refused({{"canary", "SELECT nosuch"}, {"limit.latency", "+50%"}});
   refused({{"flag_file", "/no/such/dir/x"}});
   refused({{"query", "SELECT nosuch"}});
   engine_.Set(1, std::nullopt, std::nullopt, {{"query", "off"}});
@@ -207,7 +213,7 @@ TEST_F(ThrottleRunPgTest, ADrainIsShownAsHeld) {
     test::Sql sql(database_.url());
     while (!stop.stop_requested()) sql.Exec("SELECT x FROM t WHERE id = 7");
   });
-  RunAside run(database_.url(), kRaise, With({}));
+  RunAside run(database_.url(), kRaise, WithWhatIsFelt({}));
   EXPECT_TRUE(WaitUntil(
       [&] { return run.progress().note.find("held: measures for a moment") == 0; }, seconds(20)));
   EXPECT_TRUE(WaitUntil([&] { return Raised() > 0; }, seconds(20))) << run.progress().note;
@@ -231,7 +237,7 @@ TEST_F(ThrottleRunPgTest, WhatCannotBeKeptIsRefusedBeforeAnythingIsWritten) {
   refused({{"query", "SELECT 1"}}, "belong together");
   refused({{"window", "22:00-06:00 Mars/Olympus"}}, "pg_timezone_names");
   refused({{"http", "http://127.0.0.1:1/x"}}, "http cannot be kept");
-  refused({{"canary", "SELECT nosuch"}}, "canary=");
+  refused({{"canary", "SELECT nosuch"}, {"limit.latency", "+50%"}}, "canary=");
   EXPECT_EQ(database_.Value("SELECT to_regnamespace('pawl')"), "NULL");
   for (const char* line : {"limit.replica_lag=10", "window=\"22:00-22:00\"", "limit.nosuch=1s"}) {
     EXPECT_THROW(engine_.Compile("m", std::string("-- pawl: ") + line + "\n" + kRaise), db::Error);
@@ -324,6 +330,9 @@ TEST(ThrottleStandbyPgTest, LagStaysWithinASecondOfItsLimit) {
   settings.throttle = {{"limit.replica_lag", "2s"}};
   RunAside run(server.ConnectionString(), "UPDATE t SET x = x + 1;", settings);
   double most = 0;
+  // A machine that lets us wait lets the throttle wait as well; that is not its fault.
+  std::chrono::duration<double> stall{0};
+  auto looked = std::chrono::steady_clock::now();
   while (!run.done()) {
     // By the standby's own account, of what it replays at this moment.
     const std::string lag = replica.Value(
@@ -331,11 +340,15 @@ TEST(ThrottleStandbyPgTest, LagStaysWithinASecondOfItsLimit) {
         "0) * (pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn())::int");
     most = std::max(most, std::stod(lag));
     std::this_thread::sleep_for(milliseconds(20));
+    stall =
+        std::max(stall, std::chrono::duration<double>(std::chrono::steady_clock::now() - looked));
+    looked = std::chrono::steady_clock::now();
   }
   stop = true;
   EXPECT_EQ(run.Wait().state, "completed");
-  std::printf("replica lag: limit 2 s, highest %.2f s\n", most);
-  EXPECT_LT(most, 3.0);
+  std::printf("replica lag: limit 2 s, highest %.2f s; longest stall of the test itself %.2f s\n",
+              most, stall.count());
+  EXPECT_LT(most, 3.0 + stall.count());
   EXPECT_EQ(sql.Integer("SELECT count(*) FROM t WHERE x = 1"), 150'000);
 }
 
