@@ -273,6 +273,7 @@ TEST_F(DataSafetyPgTest, BlockOrderMissesNoRowThatMoves) {
   const std::int64_t moved =
       database_.Exec("UPDATE t SET filler = repeat('y', 900) WHERE c IS NULL");
   ASSERT_GT(moved, 0);
+  engine_.Set(1, std::nullopt, 0);
   const RunResult result = run.Wait();
   EXPECT_EQ(result.state, "completed") << result.reason;
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM t WHERE c IS DISTINCT FROM id"), 0);
