@@ -4,7 +4,7 @@
 //     |  \--> failed --> running     |  \--> failed --> reverting
 //     v                              v
 //  verifying --> completed --> reverting --> reverted          aborted --> reverting
-//     \--> failed                (paused, failed, running, verifying --> aborted)
+//     \--> failed   \--> contracted   (paused, failed, running, verifying --> aborted)
 //
 // One function, MoveRun, moves a run, against the table of these edges, in the transaction that
 // also writes the audit row and tells every process by NOTIFY.

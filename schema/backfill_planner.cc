@@ -182,6 +182,7 @@ UndoKind UndoFor(const PlannedStatement& planned, const TableShape& walked,
   const std::string wanted = WantedUndo(planned.statement);
   if (wanted == "none") return UndoKind::kNone;
   if (wanted == "inverse") return UndoKind::kInverse;
+  if (wanted == "column") return UndoKind::kColumn;
   if (wanted == "auto" && IsImplicit(planned, walked)) return UndoKind::kImplicit;
   const bool has_key = planned.is_insert() ? !backfill.target_key.empty() : !backfill.key.empty();
   if (!has_key) {

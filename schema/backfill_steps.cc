@@ -87,6 +87,8 @@ std::string UndoReason(UndoKind undo) {
       return "Undo keeps the old values with the key.";
     case UndoKind::kInverse:
       return "Undo is the inverse that the file gives; it held on a sample.";
+    case UndoKind::kColumn:
+      return "No undo is needed: the column is Pawl's own.";
     case UndoKind::kNone:
       return "No undo is kept, because the file says so.";
   }

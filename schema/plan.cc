@@ -25,17 +25,21 @@ struct EnumName {
   const char* name;
 };
 
-constexpr std::array<EnumName<StepKind>, 4> kStepKinds = {{{StepKind::kDdl, "ddl"},
+constexpr std::array<EnumName<StepKind>, 7> kStepKinds = {{{StepKind::kDdl, "ddl"},
                                                            {StepKind::kSyncOn, "sync on"},
                                                            {StepKind::kBackfill, "backfill"},
-                                                           {StepKind::kSyncOff, "sync off"}}};
+                                                           {StepKind::kSyncOff, "sync off"},
+                                                           {StepKind::kCutOver, "cut over"},
+                                                           {StepKind::kWayBack, "way back"},
+                                                           {StepKind::kContract, "contract"}}};
 constexpr std::array<EnumName<Order>, 4> kOrders = {{{Order::kKey, "key"},
                                                      {Order::kBlock, "block"},
                                                      {Order::kKeyStrides, "key strides"},
                                                      {Order::kBlockStrides, "block strides"}}};
-constexpr std::array<EnumName<UndoKind>, 4> kUndoKinds = {{{UndoKind::kImplicit, "implicit"},
+constexpr std::array<EnumName<UndoKind>, 5> kUndoKinds = {{{UndoKind::kImplicit, "implicit"},
                                                            {UndoKind::kImage, "image"},
                                                            {UndoKind::kInverse, "inverse"},
+                                                           {UndoKind::kColumn, "column"},
                                                            {UndoKind::kNone, "none"}}};
 constexpr std::array<EnumName<StatementKind>, 7> kStatementKinds = {
     {{StatementKind::kUpdate, "update"},
@@ -149,6 +153,10 @@ void List(Fields& fields, T& item) {
     fields("settled", item.settled);
     fields("leftover", item.leftover);
     fields("clear", item.clear);
+    fields("question", item.question);
+    fields("reopen", item.reopen);
+    fields("also", item.also);
+    fields("is_own", item.is_own);
     fields("backfill", item.backfill);
     fields.Estimated("estimate", item.estimate);
   } else {
@@ -319,6 +327,22 @@ std::string HashOf(const Plan& plan) {
   const std::string content = Serialized(plan, false);
   const XXH128_hash_t hash = XXH3_128bits(content.data(), content.size());
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+}
+
+std::string PhaseOf(const Plan& plan, const Step& step) {
+  const bool keeps = std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step& other) {
+    return other.kind == StepKind::kContract;
+  });
+  if (!keeps) return {};
+  switch (step.kind) {
+    case StepKind::kDdl:
+    case StepKind::kSyncOn:
+      return "expand";
+    case StepKind::kSyncOff:
+      return "cut over";
+    default:
+      return NameOf(step.kind);
+  }
 }
 
 const char* NameOf(Order order) { return EnumText(order); }
