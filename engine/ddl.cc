@@ -64,6 +64,10 @@ class LockService {
       const auto locks = std::max<std::int64_t>(1, static_cast<std::int64_t>(ddl_.tables.size()));
       const milliseconds each = std::clamp(kTry / locks, kLockMin, kLockMax);
       session_.Execute(fmt::format("SET LOCAL lock_timeout = '{}ms'", each.count()));
+      // A commit that waits for a standby keeps its locks meanwhile, and everybody would wait with
+      // it. What it did and its bookkeeping are lost together or not at all, and the run's next
+      // commit waits for both.
+      session_.Execute("SET LOCAL synchronous_commit = local");
       if (ddl_.is_cut_over) {
         session_.Execute(fmt::format("SET LOCAL statement_timeout = '{}ms'", kStallBudget.count()));
       }
@@ -133,10 +137,12 @@ SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'no name'
 Ddl DdlFor(const schema::Step& step, const std::string& sql) {
   Ddl ddl;
   ddl.sql = sql;
-  if (!step.table.name.empty() && step.lock != "none") ddl.tables.push_back(step.table);
-  ddl.tables.insert(ddl.tables.end(), step.also.begin(), step.also.end());
   ddl.stops_readers = sql != step.sql || !step.lock.starts_with("SHARE ");
   ddl.is_cut_over = step.kind == schema::StepKind::kCutOver;
+  // A function alone is replaced without a lock that anybody could be in the way of.
+  if (step.lock == "none" || sql.starts_with("CREATE OR REPLACE FUNCTION ")) return ddl;
+  if (!step.table.name.empty()) ddl.tables.push_back(step.table);
+  ddl.tables.insert(ddl.tables.end(), step.also.begin(), step.also.end());
   return ddl;
 }
 
