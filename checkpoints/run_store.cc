@@ -296,6 +296,13 @@ void BeginRevert(db::Session& session, const schema::Plan& plan, std::int64_t ru
   PAWL_FAULT("after_move");
 }
 
+void RequireNoRivals(db::Session& session, const schema::Plan& plan, std::int64_t run) {
+  db::Transaction transaction(session);
+  LockBeginnings(session);
+  RefuseRivals(session, plan, run);
+  transaction.Commit();
+}
+
 void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,
             std::optional<std::int64_t> pace, const schema::ThrottleValues& throttle) {
   db::Transaction transaction(session);

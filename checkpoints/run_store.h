@@ -80,6 +80,10 @@ void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
 void BeginRevert(db::Session& session, const schema::Plan& plan, std::int64_t run,
                  const std::string& options);
 
+// Throws kBadInput, as CreateRun, where an unfinished run other than `run` touches one of the
+// plan's tables. Changes nothing.
+void RequireNoRivals(db::Session& session, const schema::Plan& plan, std::int64_t run);
+
 // Changes what is given and leaves the rest; `throttle` is laid over what is there. Writes the
 // history and tells every process. Throws kBadInput where there is no such run.
 void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,

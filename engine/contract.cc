@@ -16,15 +16,21 @@ namespace pawl::engine {
 namespace {
 
 // A revert moves the run first, by MoveRun, which needs this row: either it comes before and this
-// fails, or it waits, and then finds a step that is contracted.
-void RequireCompleted(db::Session& session, std::int64_t run) {
+// fails, or it waits, and then finds a step that is contracted. And of two who contract, the second
+// one drops nothing: by then the name may be that of what a later run keeps.
+void RequireCompleted(db::Session& session, std::int64_t run, int step) {
   const auto found = session.Query(
       "SELECT state FROM pawl.run WHERE run_id = $1::bigint FOR UPDATE", {std::to_string(run)});
   const std::string state = db::ToText(found.rows.at(0)[0]);
-  if (state == "completed") return;
-  db::FailInput(
-      fmt::format("Run {} is {}; only a completed run can be contracted. Nothing more was changed.",
-                  run, state));
+  if (state != "completed") {
+    db::FailInput(fmt::format(
+        "Run {} is {}; only a completed run can be contracted. Nothing more was changed.", run,
+        state));
+  }
+  if (checkpoints::StepState(session, run, step) == "done") {
+    db::FailInput(fmt::format(
+        "Somebody else contracts run {} at this moment. Give the same command again.", run));
+  }
 }
 
 }  // namespace
@@ -54,6 +60,7 @@ RunResult Engine::Contract(std::int64_t run, const OnProgress& on_progress) {
           "Run {} ({}) has kept no old shape: there is nothing to contract. Nothing was changed.",
           run, row.migration));
     }
+    checkpoints::RequireNoRivals(session, plan, run);
     Progress progress;
     progress.run = run;
     progress.migration = row.migration;
@@ -70,7 +77,7 @@ RunResult Engine::Contract(std::int64_t run, const OnProgress& on_progress) {
       const bool done = RunDdl(
           session, DdlFor(step, step.sql),
           [&] {
-            RequireCompleted(session, run);
+            RequireCompleted(session, run, step.number);
             checkpoints::SetStepState(session, run, step.number, "done");
           },
           [&](const std::string& sentence) {
