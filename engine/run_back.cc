@@ -60,10 +60,10 @@ bool RunProcess::HasCutOver(const schema::Step& step) {
   return cut_over != nullptr && StepState(*cut_over) == "done";
 }
 
-// Whether everything before it is done, so that it may have been begun.
+// Whether everything that is done before it is done, so that it may have been begun.
 bool RunProcess::WasNext(const schema::Step& step) {
   return std::all_of(plan_.steps.begin(), plan_.steps.end(), [&](const schema::Step& other) {
-    return other.number >= step.number || StepState(other) != "pending";
+    return other.number >= step.number || IsAfterProof(other) || StepState(other) != "pending";
   });
 }
 

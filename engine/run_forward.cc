@@ -22,12 +22,6 @@ using std::chrono::steady_clock;
 // once wherever it moves, finds the rest. Termination does not depend on traffic.
 constexpr int kSweepsMax = 3;
 
-// A sync trigger watches until then, and the old shape is the real one until then.
-bool IsAfterProof(const schema::Step& step) {
-  return step.kind != schema::StepKind::kDdl && step.kind != schema::StepKind::kSyncOn &&
-         step.kind != schema::StepKind::kBackfill;
-}
-
 void PassPointOf([[maybe_unused]] const schema::Step& step,
                  [[maybe_unused]] const std::string& moment) {
   const bool syncs =
@@ -39,6 +33,11 @@ void PassPointOf([[maybe_unused]] const schema::Step& step,
 }
 
 }  // namespace
+
+bool IsAfterProof(const schema::Step& step) {
+  return step.kind != schema::StepKind::kDdl && step.kind != schema::StepKind::kSyncOn &&
+         step.kind != schema::StepKind::kBackfill;
+}
 
 void RunProcess::GoForward() {
   for (const schema::Step& step : plan_.steps) {
@@ -107,22 +106,28 @@ bool RunProcess::RunShort(const schema::Step& step, const std::string& sql,
 }
 
 // The step's statement has committed under a lock that every writer waits for: what the question
-// does not find now cannot come any more.
+// does not find now cannot come any more. Where it is answered with rows, or cannot be answered
+// because of one, the step's statement is taken back: nobody is refused for a run that has failed.
 RunProcess::Verdict RunProcess::AskQuestion(const schema::Step& step) {
   std::string rows;
   std::atomic<int> backend{0};
   const auto ask = [&] {
     db::Session session(where_, "question", Settings());
     backend = session.backend_pid();
+    rows.clear();
     for (const db::Row& row : session.Query(step.question).rows) {
       rows += (rows.empty() ? "" : "; ") + db::ToText(row[0]);
     }
   };
-  const auto cancel = [&] {
-    session_->Query("SELECT pg_cancel_backend($1::integer)", {std::to_string(backend.load())});
-  };
   PAWL_FAULT("before_question");
-  if (Meanwhile(ask, cancel) == Verdict::kInterrupted) return Verdict::kInterrupted;
+  try {
+    const auto cancel = [&] { Cancel(backend, "pawl/question"); };
+    if (Meanwhile(ask, cancel) == Verdict::kInterrupted) return Verdict::kInterrupted;
+  } catch (const db::Error& error) {
+    if (error.action() != db::Action::kBadData) throw;
+    if (!RunShort(step, step.reopen, [] {})) return Verdict::kInterrupted;
+    throw;
+  }
   if (rows.empty()) return Verdict::kDone;
   if (!RunShort(step, step.reopen, [] {})) return Verdict::kInterrupted;
   throw db::Error(

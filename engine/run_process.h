@@ -142,6 +142,10 @@ class RunProcess {
   int workers_set_ = 0;
 };
 
+// Whether it comes after the proof, if at all: a sync trigger watches until then, and the old shape
+// is the real one until then.
+bool IsAfterProof(const schema::Step& step);
+
 // The steps of phase contract.
 std::int64_t StepsToContract(const schema::Plan& plan);
 

@@ -1,6 +1,7 @@
 // What the tables say about runs and their proof: `pawl status`, and the stored verification
 // report.
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -139,16 +140,17 @@ std::int64_t CountedBefore(db::Session& session, std::int64_t run) {
           .rows.at(0)[0]);
 }
 
-// Whether the column that the step filled has taken over from the one it was computed from.
+// Whether a cut-over since has changed names that the step's statement knows: then it cannot be
+// computed again.
 bool IsCutOver(db::Session& session, const schema::Plan& plan, std::int64_t run,
                const schema::Step& step) {
-  if (step.backfill->undo != schema::UndoKind::kColumn) return false;
-  for (const schema::Step& other : plan.steps) {
-    if (other.number > step.number && other.kind == schema::StepKind::kCutOver) {
-      return checkpoints::StepState(session, run, other.number) == "done";
-    }
-  }
-  return false;
+  const schema::Backfill& backfill = *step.backfill;
+  return std::any_of(plan.steps.begin(), plan.steps.end(), [&](const schema::Step& other) {
+    return other.number > step.number && other.kind == schema::StepKind::kCutOver &&
+           (other.table == backfill.walked || other.table == backfill.target ||
+            !backfill.stands_alone) &&
+           checkpoints::StepState(session, run, other.number) == "done";
+  });
 }
 
 void Store(db::Session& session, std::int64_t run, const VerifyReport& report) {
@@ -175,7 +177,8 @@ VerifyReport VerifyRun(db::Session& session, const db::ConnectionString& where,
     if (IsCutOver(session, plan, run, step)) {
       report.rows_counted += checkpoints::RowsOfStep(session, run, step.number);
       report.notes.push_back(
-          fmt::format("Step {} was proved before its cut-over; its columns bear other names since.",
+          fmt::format("Step {} was proved before the cut-over; what it reads or writes bears other "
+                      "names since.",
                       step.number));
       continue;
     }
