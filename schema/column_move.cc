@@ -59,6 +59,7 @@ void AddConstraint(const TableName& table, const std::vector<TableName>& also,
                              QuoteName(name), definition);
   building.undo =
       fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", Sql(table), QuoteName(name));
+  building.stops_readers = definition.starts_with("CHECK");
   building.settled = HasConstraint(table, name, "");
   building.table = table;
   building.also = also;
@@ -114,6 +115,7 @@ class Swap {
     std::string tables = table_;
     for (const TableName& other : OthersLocked(move_)) tables += ", " + Sql(other);
     Add("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables);
+    sql_ += RenderStandingGuard(move_.table, move_.outgoing, move_.uses.standing) + ";\n";
   }
 
   // From the outgoing column, what may not hold for it any more.

@@ -38,7 +38,8 @@ struct Building {
   std::string title;
   std::string sql;
   std::string undo;
-  bool is_long = false;  // Outside of a transaction.
+  bool is_long = false;        // Outside of a transaction.
+  bool stops_readers = false;  // For a moment, and else those who write only.
   std::string settled;
   std::string leftover;
   TableName table;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "db/quote.h"
+#include "schema/shape_trigger.h"
 
 namespace pawl::schema {
 namespace {
@@ -13,6 +14,34 @@ using db::ToInt;
 using db::ToText;
 
 std::string OrEmpty(const db::Value& value) { return value.value_or(""); }
+
+// One text: what hangs on the column, without our own triggers. The constraints of contype n are
+// NOT NULL, which the column itself says too, in every version.
+std::string StandingSql(const TableName& table, const std::string& column) {
+  return fmt::format(
+      R"sql(SELECT coalesce(pg_catalog.string_agg(DISTINCT line, '; ' ORDER BY line), 'nothing') FROM (
+  SELECT o.type || ' ' || o.identity AS line
+    FROM pg_catalog.pg_attribute AS a
+    JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+     AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+   CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) AS o
+   WHERE a.attrelid = pg_catalog.to_regclass({0}) AND a.attname = {1}
+     AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
+                      WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
+                        AND pg_catalog.starts_with(t.tgname::text, {2}))
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k
+                      WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid
+                        AND k.contype = 'n')
+  UNION ALL
+  SELECT word FROM pg_catalog.pg_attribute AS a
+   CROSS JOIN LATERAL (VALUES (a.attnotnull, 'NOT NULL'), (a.atthasdef, 'a default'),
+                              (a.attidentity <> '', 'identity')) AS words (is_so, word)
+   WHERE a.attrelid = pg_catalog.to_regclass({0}) AND a.attname = {1} AND is_so
+) AS lines)sql",
+      db::QuoteLiteral(QuoteName(table.schema, table.name)), db::QuoteLiteral(column),
+      db::QuoteLiteral(kShapeTriggerPrefix));
+}
 
 // Thread safety: none. Lives for one reading.
 class Reading {
@@ -28,6 +57,7 @@ class Reading {
     ReadIndexes();
     ReadConstraints();
     ReadGrants();
+    uses_.standing = ToText(session_.Query(StandingSql(table_.name, column_)).rows.at(0)[0]);
     return std::move(uses_);
   }
 
@@ -50,7 +80,8 @@ SELECT a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
        CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
        a.attidentity, a.attgenerated <> '', coalesce(a.attstattarget, -1),
        pg_catalog.array_to_string(a.attoptions, ', '),
-       pg_catalog.col_description(a.attrelid, a.attnum), t.typtype = 'd'
+       pg_catalog.col_description(a.attrelid, a.attnum), t.typtype = 'd',
+       a.attcollation <> t.typcollation
   FROM pg_catalog.pg_attribute AS a
   JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
   LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -68,6 +99,7 @@ SELECT a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
     }
     if (!OrEmpty(row[7]).empty()) uses_.settings.push_back(fmt::format("SET ({})", *row[7]));
     uses_.comment = OrEmpty(row[8]);
+    uses_.has_own_collation = ToBool(row[10]);
     if (ToBool(row[9])) {
       ObstructMove("its type is a domain, whose rules would hold for the old values too");
     }
@@ -309,6 +341,25 @@ SELECT k.contype, k.conname, tn.nspname, t.relname, f.relname IS NOT NULL, fn.ns
 ColumnUses ReadColumnUses(db::Session& session, const TableShape& table,
                           const std::string& column) {
   return Reading(session, table, column).Read();
+}
+
+std::string RenderStandingGuard(const TableName& table, const std::string& column,
+                                const std::string& standing) {
+  const std::string expected = db::QuoteLiteral(standing);
+  return "DO " + DollarQuoted(fmt::format(
+                     R"(
+DECLARE
+  pawl_standing text := (
+{});
+BEGIN
+  IF pawl_standing <> {} THEN
+    RAISE EXCEPTION 'Other things hang on column % of % than when this was planned. Then: %. Now: %. Put it back as it was, then resume; or take the run back and plan anew.',
+      {}, {}, {}, pawl_standing;
+  END IF;
+END
+)",
+                     StandingSql(table, column), expected, db::QuoteLiteral(column),
+                     db::QuoteLiteral(Readable(table)), expected));
 }
 
 }  // namespace pawl::schema

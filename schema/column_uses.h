@@ -61,6 +61,7 @@ struct SequenceUse {
 struct ColumnUses {
   std::string type;  // format_type().
   bool not_null = false;
+  bool has_own_collation = false;  // Not that of its type.
   std::string default_value;
   char identity = 0;  // 'a': ALWAYS, 'd': BY DEFAULT.
   SequenceUse sequence;
@@ -72,6 +73,8 @@ struct ColumnUses {
   std::vector<std::string> settings;
   std::vector<std::string> grants;
   std::string comment;
+  // All that PostgreSQL's books tie to it, by kind and name, in order (RenderStandingGuard).
+  std::string standing;
   // Why PostgreSQL would not change it, and why it cannot be moved to another column: each the
   // beginning of a sentence, or empty.
   std::string obstacle;
@@ -82,5 +85,11 @@ struct ColumnUses {
 
 // Requires that the table exists and has the column.
 ColumnUses ReadColumnUses(db::Session& session, const TableShape& table, const std::string& column);
+
+// A statement that fails, with a sentence, where other things hang on the column than `standing`
+// says. A column takes over hours after it was planned: an index, a constraint or a NOT NULL that
+// somebody has made since would stay behind on the old column, unseen, and go with the contract.
+std::string RenderStandingGuard(const TableName& table, const std::string& column,
+                                const std::string& standing);
 
 }  // namespace pawl::schema

@@ -62,6 +62,7 @@ class Drop {
       Fail(fmt::format("{} is created by this file", Readable(table_.name)), "Leave that out.");
     }
     RequireNoMove(planning_, place_, table_);
+    RequireUnchanged(planning_, place_, table_.name);
     planning_.moved.push_back(table_.name);
   }
 
@@ -83,6 +84,7 @@ class Drop {
     Require();
     RefuseDependents();
     const std::string aside = SuffixedName(table_.name.name, kSuffix);
+    RefuseTaken(FindRelation(session(), {table_.name.schema, aside}).has_value(), aside);
     const std::string sql = QuoteName(table_.name.schema, table_.name.name);
     const std::string aside_sql = QuoteName(table_.name.schema, aside);
     Step step = NewStep(StepKind::kCutOver,
@@ -100,6 +102,12 @@ class Drop {
     planning_.Add(std::move(step));
     AddKeysBack(aside_sql, keys);
     AddContract(fmt::format("drop table {}", aside), "DROP TABLE " + aside_sql);
+  }
+
+  void RefuseTaken(bool is_taken, const std::string& aside) const {
+    if (!is_taken) return;
+    Fail(fmt::format("there is {} already, kept by an earlier run", aside),
+         "End that run with `pawl contract RUN`, or rename what is there.");
   }
 
   struct Key {
@@ -258,13 +266,16 @@ SELECT 'the partitioned table ' || inhparent::pg_catalog.regclass::text
   void AddColumnSteps(const std::string& column, const ColumnUses& uses) {
     const std::string sql = QuoteName(table_.name.schema, table_.name.name);
     const std::string aside = SuffixedName(column, kSuffix);
+    RefuseTaken(table_.Find(aside) != nullptr, aside);
     const bool lifts_not_null = uses.not_null && uses.default_value.empty() && uses.identity == 0;
     const std::string check = SuffixedName(table_.name.name + "_" + column, "_pawl_back");
     Step step = NewStep(StepKind::kCutOver, fmt::format("set column {} of {} aside as {}", column,
                                                         Readable(table_.name), aside));
     step.why = "Its values are kept until `pawl contract`; new rows get its default, or none.";
-    step.sql = fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", sql, QuoteName(column),
-                           QuoteName(aside));
+    step.sql = fmt::format(
+        "LOCK TABLE {0} IN ACCESS EXCLUSIVE MODE;\n{1};\nALTER TABLE {0} RENAME COLUMN {2} TO {3}",
+        sql, RenderStandingGuard(table_.name, column, uses.standing), QuoteName(column),
+        QuoteName(aside));
     step.inverse = fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", sql, QuoteName(aside),
                                QuoteName(column));
     if (lifts_not_null) {

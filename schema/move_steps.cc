@@ -17,6 +17,8 @@ using db::QuoteName;
 
 constexpr const char* kMoment =
     "ACCESS EXCLUSIVE, milliseconds; retried with a short lock time-out";
+constexpr const char* kWritersWait =
+    "SHARE ROW EXCLUSIVE, milliseconds; retried with a short lock time-out";
 constexpr const char* kNobodyWaits = "SHARE UPDATE EXCLUSIVE: everybody reads and writes meanwhile";
 constexpr const char* kOnTheWayBack = "none, but when the run is taken back";
 
@@ -74,16 +76,17 @@ class MoveSteps {
       if (!trigger.is_before || !trigger.is_row || trigger.name < kShapeTriggerPrefix) continue;
       Fail(fmt::format("trigger {} of {} runs after Pawl's, so it might change the column unseen",
                        trigger.name, readable_table()),
-           "Rename the trigger, so that it sorts before zz_pawl.");
+           fmt::format("Rename the trigger, so that it sorts before {}.", kShapeTriggerPrefix));
     }
   }
 
   // What the batches run is planned like an UPDATE that a user wrote.
   void PlanUpdate() {
     const std::string column = QuoteName(request_.incoming);
+    // What an expression of the user's own makes of a NULL need not be one.
+    const bool skips_nulls = !request_.uses.not_null && request_.null_is_unfit;
     const std::string condition =
-        request_.uses.not_null ? ""
-                               : fmt::format(" AND {} IS NOT NULL", QuoteName(request_.column));
+        skips_nulls ? fmt::format(" AND {} IS NOT NULL", QuoteName(request_.column)) : "";
     Statement add =
         Parsed(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table_, column, request_.type));
     planning_.schema.AddColumn(place_, add);
@@ -91,7 +94,8 @@ class MoveSteps {
                                  request_.expression, column, condition));
     update_.options = statement_.options;
     update_.options["undo"] = "column";
-    update_.options.erase("inverse");
+    // The shape triggers do that, and a row set aside would be cut over without its value.
+    for (const char* name : {"inverse", "keep_in_sync", "quarantine"}) update_.options.erase(name);
     facts_ = ReadFacts(planning_.reading.session(), update_,
                        planning_.schema.Require(place_, request_.table.name));
   }
@@ -102,9 +106,15 @@ class MoveSteps {
     return statement;
   }
 
+  // In a trigger.
   std::string Over(const std::string& expression, const std::string& column) const {
-    const auto over = ExpressionOver(expression, request_.table.name.name, request_.column,
-                                     "NEW." + QuoteName(column));
+    return Replaced(expression, "NEW." + QuoteName(column));
+  }
+
+  // `expression`, which is written over the column, over something else.
+  std::string Replaced(const std::string& expression, const std::string& replacement) const {
+    const auto over =
+        ExpressionOver(expression, request_.table.name.name, request_.column, replacement);
     if (over) return *over;
     Fail(fmt::format("{} reads more than the column {}", expression, request_.column),
          "Write it over that column alone: the other one is computed from it at every write.");
@@ -174,11 +184,11 @@ class MoveSteps {
   // From here on, nobody can write a value that does not fit: a writer that came before has ended
   // when the lock is had, and is seen by the question; one that comes after has the new function.
   void AddGate() {
-    Step step = NewStep(StepKind::kDdl,
-                        fmt::format("accept for {} of {} only what fits its new type",
-                                    request_.column, readable_table()),
-                        "SHARE ROW EXCLUSIVE, milliseconds; retried with a short lock time-out",
-                        "What PostgreSQL refuses after the change is refused from here on.");
+    Step step =
+        NewStep(StepKind::kDdl,
+                fmt::format("accept for {} of {} only what fits its new type", request_.column,
+                            readable_table()),
+                kWritersWait, "What PostgreSQL refuses after the change is refused from here on.");
     step.sql = Closed(before_);
     step.inverse = RenderShapeFunction(before_);
     if (request_.null_is_unfit) step.question = Unfit(before_);
@@ -213,13 +223,26 @@ class MoveSteps {
                        QuoteName(trigger.read));
   }
 
+  // After the cut-over, where a NULL in the old column may be right: the keys of rows in which
+  // neither column follows from the other. A row that nobody has written since holds what the
+  // backfill computed; another one, what the triggers did. What has no counterpart left a NULL
+  // there, and would be lost with the way back.
+  std::string Parted() const {
+    const std::string old_column = QuoteName(after_.other);
+    const std::string new_column = QuoteName(after_.read);
+    return fmt::format(
+        "SELECT {0} FROM ONLY {1} WHERE CASE WHEN ROW({2})::record *= ROW(({3})::{4})::record THEN "
+        "false ELSE ROW({5})::record *<> ROW(({6})::{7})::record END LIMIT 5",
+        KeyOf(after_.read), table_, new_column, Replaced(request_.expression, old_column),
+        request_.plain_type, old_column, Replaced(request_.inverse, new_column),
+        request_.uses.type);
+  }
+
   void AddBuildings() {
     std::string obstacle;
     for (const Building& building : BuildingsOf(forth_, obstacle)) {
-      Step step = NewStep(StepKind::kDdl, building.title,
-                          building.is_long ? kNobodyWaits
-                                           : "SHARE ROW EXCLUSIVE or more, milliseconds; retried "
-                                             "with a short lock time-out",
+      const char* moment = building.stops_readers ? kMoment : kWritersWait;
+      Step step = NewStep(StepKind::kDdl, building.title, building.is_long ? kNobodyWaits : moment,
                           building.why);
       step.sql = building.sql;
       step.inverse = building.undo;
@@ -286,7 +309,7 @@ class MoveSteps {
                                       request_.incoming_after, readable_table()),
                           kOnTheWayBack, "What did not fit is named, and nothing is taken back.");
       gate.inverse = Closed(after_);
-      if (request_.null_is_unfit) gate.question = Unfit(after_);
+      gate.question = request_.null_is_unfit ? Unfit(after_) : Parted();
       gate.reopen = RenderShapeFunction(after_);
       steps.push_back(std::move(gate));
     }
@@ -331,6 +354,7 @@ class MoveSteps {
 }  // namespace
 
 void AddMoveSteps(Planning& planning, const Statement& statement, const MoveRequest& request) {
+  RequireUnchanged(planning, planning.PlaceOf(statement), request.table.name);
   MoveSteps(planning, statement, request).Add();
   planning.moved.push_back(request.table.name);
 }
@@ -345,6 +369,19 @@ void RequireNotMoved(const Planning& planning, const Place& place, const TableNa
                   "the run only",
                   Readable(table)),
       "Put this statement into a file of its own, and run it afterwards.");
+}
+
+void RequireUnchanged(const Planning& planning, const Place& place, const TableName& table) {
+  for (const Step& step : planning.steps) {
+    if (step.kind != StepKind::kDdl || !(step.table == table) || step.lock == "none" ||
+        !step.created_column.empty()) {
+      continue;
+    }
+    FailAt(place,
+           fmt::format("an earlier statement of this file ({}) changes {} as well", step.title,
+                       Readable(table)),
+           "Put this statement into a file of its own, and run it afterwards.");
+  }
 }
 
 void RequireNoMove(const Planning& planning, const Place& place, const TableShape& table) {

@@ -43,6 +43,10 @@ void AddMoveSteps(Planning& planning, const Statement& statement, const MoveRequ
 // Throws where an earlier statement of the file moves something of the table.
 void RequireNotMoved(const Planning& planning, const Place& place, const TableName& table);
 
+// Throws where an earlier statement of the file makes or drops something of the table, but a new
+// column: it is not there yet, so it would not be carried along.
+void RequireUnchanged(const Planning& planning, const Place& place, const TableName& table);
+
 // Throws where another move of this table has not been contracted yet, or as RequireNotMoved.
 void RequireNoMove(const Planning& planning, const Place& place, const TableShape& table);
 

@@ -91,6 +91,7 @@ SELECT n.nspname, c.collname FROM pg_catalog.pg_attribute AS a
   }
 
   void PlanTable() {
+    RequireUnchanged(planning_, place_, table_.name);
     const TableName renamed{table_.name.schema, new_name_};
     if (FindRelation(session(), renamed)) {
       Fail(fmt::format("there is a relation {} already", Readable(renamed)),
@@ -111,6 +112,7 @@ SELECT n.nspname, c.collname FROM pg_catalog.pg_attribute AS a
     step.notes.push_back(
         "Through the old name, COPY … FROM, TRUNCATE, LOCK TABLE and ON CONFLICT ON CONSTRAINT do "
         "not work: a view knows none of them.");
+    step.also.push_back(renamed);  // On the way back.
     planning_.Add(std::move(step));
     Step contract =
         NewStep(StepKind::kContract, fmt::format("drop view {}", Readable(table_.name)));

@@ -36,8 +36,10 @@ struct ShapeTrigger {
   std::string time_zone;
 };
 
-// The name under which all such triggers are found.
-inline constexpr const char* kShapeTriggerPrefix = "zz_pawl_shape_";
+// The name under which all such triggers are found. It sorts after that of a sync trigger
+// ("zz_pawl_sync_"): what that one assigns, now or in a later run, must be seen by this one, or the
+// two columns would part.
+inline constexpr const char* kShapeTriggerPrefix = "zz_pawl_twin_";
 
 // CREATE OR REPLACE FUNCTION: whoever writes next has the new one.
 std::string RenderShapeFunction(const ShapeTrigger& trigger);

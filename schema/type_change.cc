@@ -167,9 +167,10 @@ class TypeChange {
     const ColumnUses& uses = request_.uses;
     const bool is_computed = std::any_of(uses.indexes.begin(), uses.indexes.end(),
                                          [](const IndexUse& index) { return index.is_computed; });
-    // A check is proved again, and such an index built again, under the lock.
-    return using_.empty() && collation_.empty() && uses.checks.empty() && !is_computed &&
-           IsSameBytes(uses.type, request_.plain_type);
+    // A check is proved again, and such an index built again, under the lock; and so is each index
+    // where the collation becomes that of the type.
+    return using_.empty() && collation_.empty() && !uses.has_own_collation && uses.checks.empty() &&
+           !is_computed && IsSameBytes(uses.type, request_.plain_type);
   }
 
   void AddShortStep() {

@@ -348,5 +348,80 @@ TEST_F(TypeChangePgTest, AnInverseThatTheFileGivesIsTheWayBack) {
   EXPECT_EQ(database_.Value("SELECT updates FROM t WHERE id = 1"), "7");
 }
 
+// An expression may give NULL, or something for NULL; so on the way back a NULL in the old column
+// says nothing by itself.
+TEST_F(TypeChangePgTest, AValueThatTheInverseRefusesStopsTheRevertAndIsKept) {
+  database_.Exec("UPDATE t SET price = NULL WHERE id = 3");
+  const RunResult result =
+      Run("-- pawl: inverse=\"price = nullif(price, 'none')::numeric(12,4)\"\n"
+          "ALTER TABLE t ALTER price TYPE text USING coalesce(price::text, 'none')");
+  ASSERT_EQ(result.state, "completed") << result.reason;
+  EXPECT_EQ(database_.Value("SELECT price FROM t WHERE id = 3"), "none");
+  database_.Exec("UPDATE t SET price = 'dear' WHERE id = 1");
+  EXPECT_EQ(database_.Value("SELECT price_pawl_old FROM t WHERE id = 1"), "NULL");
+  const RunResult stopped = engine_.Revert(result.run, {}, {});
+  ASSERT_EQ(stopped.state, "failed");
+  EXPECT_THAT(stopped.reason, HasSubstr("dear"));
+  database_.Exec("UPDATE t SET price = 'cheap' WHERE id = 2");  // Nobody is refused meanwhile.
+  EXPECT_EQ(database_.Value("SELECT price FROM t WHERE id = 1"), "dear");
+  database_.Exec("UPDATE t SET price = '5' WHERE id IN (1, 2)");
+  const RunResult back = engine_.Revert(result.run, {}, {});
+  ASSERT_EQ(back.state, "reverted") << back.reason;
+  EXPECT_EQ(database_.Value("SELECT price FROM t WHERE id = 1"), "5.0000");
+  EXPECT_EQ(database_.Value("SELECT price FROM t WHERE id = 3"), "NULL");
+}
+
+// It would stay behind on the old column, and go with it.
+TEST_F(TypeChangePgTest, WhatComesToHangOnTheColumnMeanwhileStopsTheCutOver) {
+  bool made = false;
+  const auto make_index = [&](const Progress& progress) {
+    if (made || progress.step != 2) return;  // The backfill: nothing is built then.
+    made = true;
+    database_.Exec("CREATE INDEX late ON t (n)");
+  };
+  const RunResult failed = engine_.Run("m", "ALTER TABLE t ALTER n TYPE bigint", {}, make_index);
+  ASSERT_TRUE(made);
+  ASSERT_EQ(failed.state, "failed");
+  EXPECT_THAT(failed.reason, HasSubstr("public.late"));
+  database_.Exec("DROP INDEX late");
+  EXPECT_EQ(engine_.Resume(failed.run, {}, {}).state, "completed");
+  database_.Exec("CREATE INDEX later ON t (n)");
+  EXPECT_THAT(engine_.Revert(failed.run, {}, {}).reason, HasSubstr("public.later"));
+  database_.Exec("DROP INDEX later");
+  EXPECT_EQ(engine_.Revert(failed.run, {}, {}).state, "reverted");
+}
+
+TEST_F(TypeChangePgTest, WhatAnEarlierStatementOfTheFileMakesWouldBeLeftBehind) {
+  EXPECT_THAT(
+      Message("CREATE INDEX t_updates ON t (updates); ALTER TABLE t ALTER updates TYPE bigint"),
+      HasSubstr("file of its own"));
+  EXPECT_THAT(Message("ALTER TABLE t ALTER region SET NOT NULL; ALTER TABLE t DROP COLUMN region"),
+              HasSubstr("file of its own"));
+}
+
+// A trigger of an earlier run assigns the column: the old one follows what comes out in the end.
+TEST_F(TypeChangePgTest, ASyncTriggerOfAnotherRunIsSeen) {
+  ASSERT_EQ(engine_.Run("other", "-- pawl: keep_in_sync=contract\nUPDATE t SET updates = n", {}, {})
+                .state,
+            "completed");
+  const RunResult result = Run("ALTER TABLE t ALTER updates TYPE bigint");
+  ASSERT_EQ(result.state, "completed") << result.reason;
+  database_.Exec("UPDATE t SET n = 50000, updates = 7 WHERE id = 1");
+  EXPECT_EQ(database_.Value("SELECT updates || ' ' || updates_pawl_old FROM t WHERE id = 1"),
+            "50000 50000");
+}
+
+TEST_F(TypeChangePgTest, AContractWaitsForARunThatWorksOnTheTable) {
+  ASSERT_EQ(engine_.Run("other", "UPDATE t SET updates = 1 WHERE updates = 0", {}, {}).state,
+            "completed");
+  const RunResult result = Run("ALTER TABLE t ALTER n TYPE bigint");
+  ASSERT_EQ(result.state, "completed") << result.reason;
+  database_.Exec("UPDATE pawl.run SET state = 'paused' WHERE migration = 'other'");
+  EXPECT_THROW(engine_.Contract(result.run, {}), db::Error);
+  EXPECT_EQ(database_.Integer("SELECT count(n_pawl_old) FROM t"), 3000);
+  database_.Exec("UPDATE pawl.run SET state = 'completed' WHERE migration = 'other'");
+  EXPECT_EQ(engine_.Contract(result.run, {}).state, "contracted");
+}
+
 }  // namespace
 }  // namespace pawl::engine
