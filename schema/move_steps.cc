@@ -223,10 +223,10 @@ class MoveSteps {
                        QuoteName(trigger.read));
   }
 
-  // After the cut-over, where a NULL in the old column may be right: the keys of rows in which
-  // neither column follows from the other. A row that nobody has written since holds what the
-  // backfill computed; another one, what the triggers did. What has no counterpart left a NULL
-  // there, and would be lost with the way back.
+  // After the cut-over: the keys of rows in which neither column follows from the other, whose new
+  // value would be lost with the way back. A row that nobody has written since holds what the
+  // backfill computed; another one, what the triggers did. Not so where a value without counterpart
+  // left a NULL, or the triggers were switched off.
   std::string Parted() const {
     const std::string old_column = QuoteName(after_.other);
     const std::string new_column = QuoteName(after_.read);
@@ -260,12 +260,45 @@ class MoveSteps {
       Fail(fmt::format("the definition of {} is not understood", obstacle),
            "Drop it before, and make it again afterwards.");
     }
+    if (request_.uses.indexes.empty()) AddWait();
     AddProof();
     Step step = NewStep(StepKind::kDdl, fmt::format("analyze {}", readable_table()), kNobodyWaits,
                         "The planner knows the new column before it is used.");
     step.sql = "ANALYZE " + table_;
     step.alone = true;
     planning_.Add(std::move(step));
+  }
+
+  // A transaction whose snapshot is older than the backfill would find NULL under the name that the
+  // new column has after the cut-over. An index that is built concurrently waits for all such
+  // transactions of the database; where the column has none, an empty one does.
+  void AddWait() {
+    const std::string index =
+        SuffixedName(request_.table.name.name + "_" + request_.column, "_pawl_wait");
+    const std::string name = QuoteName(request_.table.name.schema, index);
+    const auto has_index = [&](const char* condition) {
+      return fmt::format(
+          "SELECT EXISTS (SELECT FROM pg_catalog.pg_index WHERE indexrelid = "
+          "pg_catalog.to_regclass({}) AND {}indisvalid)",
+          db::QuoteLiteral(name), condition);
+    };
+    Step wait = NewStep(
+        StepKind::kDdl, fmt::format("wait until nobody sees {} as it was before", readable_table()),
+        kNobodyWaits,
+        "An empty index, built concurrently, waits for every transaction with an older snapshot.");
+    wait.sql = fmt::format("CREATE INDEX CONCURRENTLY {} ON {} ((0)) WHERE false", QuoteName(index),
+                           table_);
+    wait.inverse = "DROP INDEX CONCURRENTLY IF EXISTS " + name;
+    wait.alone = true;
+    wait.settled = has_index("");
+    wait.leftover = has_index("NOT ");
+    wait.clear = wait.inverse;
+    Step drop = NewStep(StepKind::kDdl, fmt::format("drop index {}", index), kNobodyWaits,
+                        "It has waited.");
+    drop.sql = wait.inverse;
+    drop.alone = true;
+    planning_.Add(std::move(wait));
+    planning_.Add(std::move(drop));
   }
 
   // The proof of the backfill excuses what the application has changed since. Here nothing is
@@ -324,6 +357,14 @@ class MoveSteps {
       step.also = building.also;
       steps.push_back(std::move(step));
     }
+    Step proof = NewStep(StepKind::kWayBack,
+                         fmt::format("prove that {} and {} are in step in every row of {}",
+                                     after_.other, after_.read, readable_table()),
+                         "none", "It reads every row once, whoever wrote it.");
+    proof.inverse = "SELECT 1";
+    proof.reopen = proof.inverse;
+    proof.question = Parted();
+    steps.push_back(std::move(proof));
     std::reverse(steps.begin(), steps.end());
     for (Step& step : steps) planning_.Add(std::move(step));
   }

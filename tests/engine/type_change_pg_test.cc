@@ -411,6 +411,38 @@ TEST_F(TypeChangePgTest, ASyncTriggerOfAnotherRunIsSeen) {
             "50000 50000");
 }
 
+// Its snapshot holds rows as they were before the backfill.
+TEST_F(TypeChangePgTest, ATransactionThatBeganBeforeSeesNoRowWithoutItsValue) {
+  test::Sql before(database_.url());
+  before.Exec("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM region");
+  std::int64_t seen = 0;
+  std::jthread reads([&] {
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    seen = before.Integer("SELECT count(kind) FROM t");
+    before.Exec("COMMIT");
+  });
+  const RunResult result = Run("ALTER TABLE t ALTER kind TYPE varchar(30)");  // It has no index.
+  reads.join();
+  EXPECT_EQ(result.state, "completed") << result.reason;
+  EXPECT_EQ(seen, 3000);
+  EXPECT_EQ(database_.Integer("SELECT count(*) FROM pg_class WHERE relname LIKE '%pawl_wait'"), 0);
+}
+
+// As a bulk load does that switches triggers off.
+TEST_F(TypeChangePgTest, ARevertNamesRowsThatWereWrittenBehindTheTriggers) {
+  const RunResult result = Run("ALTER TABLE t ALTER updates TYPE bigint");
+  ASSERT_EQ(result.state, "completed") << result.reason;
+  database_.Exec(
+      "BEGIN; ALTER TABLE t DISABLE TRIGGER USER; UPDATE t SET updates = 70 WHERE id = 7; "
+      "ALTER TABLE t ENABLE TRIGGER USER; COMMIT");
+  const RunResult stopped = engine_.Revert(result.run, {}, {});
+  ASSERT_EQ(stopped.state, "failed");
+  EXPECT_THAT(stopped.reason, HasSubstr("id 7"));
+  database_.Exec("UPDATE t SET updates = 71 WHERE id = 7");
+  ASSERT_EQ(engine_.Revert(result.run, {}, {}).state, "reverted");
+  EXPECT_EQ(database_.Value("SELECT updates FROM t WHERE id = 7"), "71");
+}
+
 TEST_F(TypeChangePgTest, AContractWaitsForARunThatWorksOnTheTable) {
   ASSERT_EQ(engine_.Run("other", "UPDATE t SET updates = 1 WHERE updates = 0", {}, {}).state,
             "completed");
