@@ -36,7 +36,10 @@ void ReadSteps(db::Session& session, const checkpoints::RunRow& run, const schem
     for (const db::Row& row : states.rows) {
       if (db::ToInt(row[0]) == step.number) state = db::ToText(row[1]);
     }
-    if (state == "running" || (state == "done" && step.number > progress.step)) {
+    // Forward, a step of the way back is done by passing it.
+    const bool is_last =
+        state == "done" && step.number > progress.step && step.kind != schema::StepKind::kWayBack;
+    if (state == "running" || is_last) {
       progress.step = step.number;
       progress.step_title = step.title;
       status.phase = schema::PhaseOf(plan, step);
