@@ -432,9 +432,9 @@ TEST_F(TypeChangePgTest, ATransactionThatBeganBeforeSeesNoRowWithoutItsValue) {
 TEST_F(TypeChangePgTest, ARevertNamesRowsThatWereWrittenBehindTheTriggers) {
   const RunResult result = Run("ALTER TABLE t ALTER updates TYPE bigint");
   ASSERT_EQ(result.state, "completed") << result.reason;
-  database_.Exec(
-      "BEGIN; ALTER TABLE t DISABLE TRIGGER USER; UPDATE t SET updates = 70 WHERE id = 7; "
-      "ALTER TABLE t ENABLE TRIGGER USER; COMMIT");
+  database_.Exec("ALTER TABLE t DISABLE TRIGGER USER");
+  database_.Exec("UPDATE t SET updates = 70 WHERE id = 7");
+  database_.Exec("ALTER TABLE t ENABLE TRIGGER USER");
   const RunResult stopped = engine_.Revert(result.run, {}, {});
   ASSERT_EQ(stopped.state, "failed");
   EXPECT_THAT(stopped.reason, HasSubstr("id 7"));
