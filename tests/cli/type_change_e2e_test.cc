@@ -31,7 +31,7 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
   UNION ALL SELECT pg_get_indexdef(indexrelid) || indisvalid FROM pg_index WHERE indrelid IN ('item'::regclass, 'part'::regclass)
   UNION ALL SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated)
     FROM pg_constraint WHERE conrelid IN ('item'::regclass, 'part'::regclass)
-  UNION ALL SELECT tgname::text FROM pg_trigger WHERE NOT tgisinternal) AS lines (line))sql");
+  UNION ALL SELECT tgname::text FROM pg_trigger WHERE tgrelid IN ('item'::regclass, 'part'::regclass) AND NOT tgisinternal) AS lines (line))sql");
   }
 
   std::string LastRun() { return database_.Value("SELECT max(run_id)::text FROM pawl.run"); }

@@ -249,7 +249,7 @@ TEST_F(TypeChangePgTest, BothColumnsAreWritableUntilTheContract) {
   ASSERT_EQ(result.state, "completed") << result.reason;
   database_.Exec("INSERT INTO t (id_pawl_old, name) VALUES (400000, 'by the old column')");
   EXPECT_EQ(database_.Value("SELECT id FROM t WHERE name = 'by the old column'"), "400000");
-  database_.Exec("INSERT INTO t (id, name) VALUES (5000000000, 'too large for the old one')");
+  database_.Exec("INSERT INTO t (id, name) VALUES (5000000000, 'too large for int')");
   EXPECT_EQ(database_.Value("SELECT id_pawl_old FROM t WHERE id = 5000000000"), "NULL");
   const std::string next = database_.Value("INSERT INTO t (name) VALUES ('drawn') RETURNING id");
   EXPECT_EQ(database_.Value("SELECT id_pawl_old FROM t WHERE name = 'drawn'"), next);
