@@ -222,11 +222,12 @@ schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash) {
   const auto found =
       session.Query("SELECT version, content FROM pawl.plan WHERE plan_hash = $1", {plan_hash});
   PAWL_CHECK(!found.rows.empty());
-  if (db::ToInt(found.rows[0][0]) != schema::kPlanVersion) {
+  const std::int64_t version = db::ToInt(found.rows[0][0]);
+  if (version < schema::kPlanVersionMin || version > schema::kPlanVersion) {
     db::FailInput(fmt::format(
-        "The plan {} was made by another version of pawl (plan format {}, this program reads {}). "
-        "Use that version to finish or abort its run.",
-        plan_hash, db::ToText(found.rows[0][0]), schema::kPlanVersion));
+        "The plan {} was made by another version of pawl (plan format {}, this program reads {} to "
+        "{}). Use that version to finish or abort its run.",
+        plan_hash, version, schema::kPlanVersionMin, schema::kPlanVersion));
   }
   schema::Plan plan = schema::FromJson(db::ToText(found.rows[0][1]));
   if (schema::HashOf(plan) != plan_hash) {

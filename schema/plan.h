@@ -16,7 +16,10 @@
 
 namespace pawl::schema {
 
+// Plans of every version from kPlanVersionMin on are read, and keep the hash that they were made with:
+// a run that an older pawl began is finished or taken back by this one.
 inline constexpr int kPlanVersion = 2;
+inline constexpr int kPlanVersionMin = 1;
 
 // What is done when:
 //
