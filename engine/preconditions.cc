@@ -199,7 +199,9 @@ void RequireRevertible(db::Session& session, const checkpoints::RunRow& run,
                     "only. Nothing was changed. Finish it first, or take back all of it.",
                     run.run, run.state));
   }
-  const bool moves = StepsToContract(plan) > 0;
+  const bool moves =
+      std::any_of(plan.steps.begin(), plan.steps.end(),
+                  [](const schema::Step& step) { return step.kind == schema::StepKind::kCutOver; });
   if (!settings.batches.empty() && moves) {
     db::FailInput(
         fmt::format("Run {} changes the shape of a table, which is taken back whole. Nothing was "
