@@ -75,6 +75,27 @@ void AddConstraint(const TableName& table, const std::vector<TableName>& also,
   buildings.push_back(std::move(building));
 }
 
+// On the outgoing column, and named as the one that the way back would build, which is then there
+// already. Where the constraint is deferrable, this one must not refuse anything before the commit, so
+// it is not unique, and the way back builds another.
+Building KeptIndex(const ColumnMove& move, const IndexUse& index, std::string& obstacle) {
+  constexpr std::string_view kUnique = "CREATE UNIQUE ";
+  const bool is_unique = !index.is_deferrable;
+  const std::string name =
+      SuffixedName(is_unique ? index.name : index.name + "_plain", move.outgoing_suffix);
+  std::string definition = index.definition;
+  if (!is_unique && definition.starts_with(kUnique)) {
+    definition.replace(0, kUnique.size(), "CREATE ");
+  }
+  const auto sql = IndexOver(definition, {}, name, index.tablespace);
+  if (!sql) obstacle = "index " + index.name;
+  Building building = IndexBuilding(move, index, sql.value_or(""), name);
+  building.title =
+      fmt::format("build index {} on {} of {}", name, move.outgoing, Readable(move.table));
+  building.why = fmt::format("{} stays with it until the contract.", index.name);
+  return building;
+}
+
 // Both sides of a foreign key but the moved table.
 std::vector<TableName> OtherSide(const ForeignKeyUse& key) {
   return key.table == key.other ? std::vector<TableName>{} : std::vector<TableName>{key.other};
@@ -269,6 +290,10 @@ std::vector<Building> BuildingsOf(const ColumnMove& move, std::string& obstacle)
     if (!definition) obstacle = "foreign key " + key.name;
     AddConstraint(key.table, OtherSide(key), SuffixedName(key.name, move.incoming_suffix),
                   definition.value_or(""), key.is_validated, buildings);
+  }
+  for (const IndexUse& index : move.uses.indexes) {
+    if (!move.is_same || move.is_back || !index.is_unique) continue;
+    buildings.push_back(KeptIndex(move, index, obstacle));
   }
   return buildings;
 }

@@ -6,7 +6,9 @@
 //
 // The way back is the same move with the columns in each other's place. What is unique, checked or
 // referenced goes from the outgoing column with the swap: it may not refuse what only the new shape
-// allows. Its plain indexes stay, under another name.
+// allows. Its plain indexes stay, under another name. Where both columns always hold the same, it gets
+// an index of its own for each unique one: statements by its name find their rows and their ON CONFLICT
+// until the contract.
 //
 // Rendering only. Thread safety: all functions.
 #pragma once
@@ -31,6 +33,7 @@ struct ColumnMove {
   std::string outgoing_suffix;  // Of the plain indexes that stay on `outgoing`.
   std::string incoming_type;    // Of an identity's sequence.
   bool is_back = false;         // The plain indexes of `incoming` are there already.
+  bool is_same = false;         // Both columns hold the same.
 };
 
 // One thing to be built, or proved, on the incoming column.

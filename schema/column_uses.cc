@@ -15,7 +15,7 @@ using db::ToText;
 
 std::string OrEmpty(const db::Value& value) { return value.value_or(""); }
 
-// One text: what hangs on the column, without our own triggers. The constraints of contype n are
+// One text: what hangs on the column, without our own triggers and indexes. The constraints of contype n are
 // NOT NULL, which the column itself says too, in every version.
 std::string StandingSql(const TableName& table, const std::string& column) {
   return fmt::format(
@@ -33,6 +33,9 @@ std::string StandingSql(const TableName& table, const std::string& column) {
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k
                       WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid
                         AND k.contype = 'n')
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c
+                      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
+                        AND c.relkind = 'i' AND pg_catalog.right(c.relname::text, {4}) = {3})
   UNION ALL
   SELECT word FROM pg_catalog.pg_attribute AS a
    CROSS JOIN LATERAL (VALUES (a.attnotnull, 'NOT NULL'), (a.atthasdef, 'a default'),
@@ -40,7 +43,8 @@ std::string StandingSql(const TableName& table, const std::string& column) {
    WHERE a.attrelid = pg_catalog.to_regclass({0}) AND a.attname = {1} AND is_so
 ) AS lines)sql",
       db::QuoteLiteral(QuoteName(table.schema, table.name)), db::QuoteLiteral(column),
-      db::QuoteLiteral(kShapeTriggerPrefix));
+      db::QuoteLiteral(kShapeTriggerPrefix), db::QuoteLiteral(kOldSuffix),
+      std::string_view(kOldSuffix).size());
 }
 
 // Thread safety: none. Lives for one reading.

@@ -14,6 +14,9 @@
 
 namespace pawl::schema {
 
+// Ends the names of what belongs to the old column (column_move.h).
+inline constexpr const char* kOldSuffix = "_pawl_old";
+
 struct IndexUse {
   std::string name;
   std::string definition;  // pg_get_indexdef().
@@ -73,7 +76,8 @@ struct ColumnUses {
   std::vector<std::string> settings;
   std::vector<std::string> grants;
   std::string comment;
-  // All that PostgreSQL's books tie to it, by kind and name, in order (RenderStandingGuard).
+  // All that PostgreSQL's books tie to it but what is Pawl's, by kind and name, in order
+  // (RenderStandingGuard).
   std::string standing;
   // Why PostgreSQL would not change it, and why it cannot be moved to another column: each the
   // beginning of a sentence, or empty.

@@ -151,8 +151,9 @@ class MoveSteps {
     forth_.outgoing_after = request_.outgoing_after;
     forth_.incoming_after = request_.incoming_after;
     forth_.incoming_suffix = "_pawl_new";
-    forth_.outgoing_suffix = "_pawl_old";
+    forth_.outgoing_suffix = kOldSuffix;
     forth_.incoming_type = request_.plain_type;
+    forth_.is_same = request_.is_same;
     back_ = forth_;
     std::swap(back_.outgoing_suffix, back_.incoming_suffix);
     back_.outgoing = forth_.incoming_after;
@@ -329,6 +330,12 @@ class MoveSteps {
     step.also = OthersLocked(forth_);
     step.notes.push_back(
         fmt::format("{} is kept in step until `pawl contract`.", request_.outgoing_after));
+    if (request_.uses.identity != 0) {
+      step.notes.push_back(fmt::format(
+          "Sequence {} is made anew, with the next number: currval() and lastval() know "
+          "no number that a session drew from it before.",
+          Readable(request_.uses.sequence.name)));
+    }
     planning_.Add(std::move(step));
   }
 

@@ -33,6 +33,7 @@ struct MoveRequest {
   bool may_not_fit = false;       // Some old values have no new one.
   bool may_not_fit_back = false;  // The other way round.
   bool null_is_unfit = true;      // No value but NULL becomes NULL.
+  bool is_same = false;           // Both columns hold the same.
   std::string what;               // "the type of id of public.t"
   std::vector<std::string> notes;
 };

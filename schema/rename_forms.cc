@@ -69,6 +69,7 @@ class Rename {
     request.plain_type = request.uses.type;
     request.expression = QuoteName(column);
     request.inverse = QuoteName(column);
+    request.is_same = true;
     request.what = fmt::format("the name of {} of {}", column, Readable(table_.name));
     request.notes.push_back(fmt::format(
         "Both names are read and written until the contract. SELECT * gives {} last from now on.",
