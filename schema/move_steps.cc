@@ -96,8 +96,32 @@ class MoveSteps {
     update_.options["undo"] = "column";
     // The shape triggers do that, and a row set aside would be cut over without its value.
     for (const char* name : {"inverse", "keep_in_sync", "quarantine"}) update_.options.erase(name);
+    KeepTriggersQuiet();
     facts_ = ReadFacts(planning_.reading.session(), update_,
                        planning_.schema.Require(place_, request_.table.name));
+  }
+
+  // The plain statement fires none. One that stamps the time of a change, or writes a history of it,
+  // would do so for every row that is filled, and no revert takes that back.
+  void KeepTriggersQuiet() {
+    if (update_.options.contains("quiet_triggers")) return;
+    const UserTrigger* firing = nullptr;
+    for (const UserTrigger& trigger : request_.table.triggers) {
+      if (!trigger.on_update || !trigger.update_columns.empty()) continue;
+      if (firing == nullptr || trigger.fires_in_replica) firing = &trigger;
+    }
+    if (firing == nullptr) return;
+    if (!firing->fires_in_replica && MayBeQuiet(planning_.reading.session())) {
+      update_.options["quiet_triggers"] = "true";
+      return;
+    }
+    Fail(fmt::format("trigger {} of {} would fire for every row that is filled, as the plain "
+                     "statement does not let it",
+                     firing->name, readable_table()),
+         firing->fires_in_replica
+             ? "It is ENABLE ALWAYS. Write quiet_triggers=false above the statement if it may fire."
+             : "Use a role that may set session_replication_role, so that it does not; or write "
+               "quiet_triggers=false above the statement if it may fire.");
   }
 
   Statement Parsed(const std::string& sql) const {
