@@ -26,7 +26,7 @@ constexpr std::array kEdges = {
     Edge{"completed", "reverting"}, Edge{"aborted", "reverting"},   Edge{"paused", "reverting"},
     Edge{"failed", "reverting"},    Edge{"reverting", "paused"},    Edge{"reverting", "failed"},
     Edge{"reverting", "reverted"},  Edge{"reverting", "completed"}, Edge{"reverting", "aborted"},
-    Edge{"verifying", "running"},   Edge{"reverted", "reverting"},
+    Edge{"verifying", "running"},   Edge{"reverted", "reverting"},  Edge{"completed", "contracted"},
 };
 
 constexpr const char* kColumns =
@@ -87,6 +87,19 @@ void Notify(db::Session& session, std::int64_t run) {
   session.Query("SELECT pg_notify($1, $2)", {kChannel, std::to_string(run)});
 }
 
+// Under the lock on the run's row, which each step of a contract takes as well.
+void RefuseContracted(db::Session& session, std::int64_t run) {
+  const auto gone = session.Query(
+      "SELECT title FROM pawl.step WHERE run_id = $1::bigint AND kind = 'contract' AND state = "
+      "'done' ORDER BY step LIMIT 1",
+      {std::to_string(run)});
+  if (gone.rows.empty()) return;
+  db::FailInput(fmt::format(
+      "Run {0} is being contracted, and what is gone ({1}) cannot come back. Nothing was changed. "
+      "Carry on with `pawl contract {0}`.",
+      run, db::ToText(gone.rows[0][0])));
+}
+
 void StorePlan(db::Session& session, const schema::Plan& plan, const std::string& text) {
   session.Query(
       "INSERT INTO pawl.migration (migration_hash, name, text) VALUES ($1, $2, $3) ON CONFLICT "
@@ -111,7 +124,8 @@ void RefuseRivals(db::Session& session, const schema::Plan& plan, std::int64_t e
   for (const auto& [schema, table] : tables) {
     const auto rival = session.Query(
         R"sql(SELECT r.run_id, r.migration, r.state FROM pawl.run AS r
-               WHERE r.state NOT IN ('completed', 'reverted', 'aborted') AND r.run_id <> $3::bigint
+               WHERE r.state NOT IN ('completed', 'contracted', 'reverted', 'aborted')
+                 AND r.run_id <> $3::bigint
                  AND (EXISTS (SELECT FROM pawl.step AS s WHERE s.run_id = r.run_id
                                  AND s.schema_name = $1 AND s.table_name = $2)
                       OR EXISTS (SELECT FROM pawl.plan AS p, json_array_elements(p.content::json -> 'steps') AS e
@@ -138,7 +152,7 @@ void LockBeginnings(db::Session& session) {
 }  // namespace
 
 bool IsFinal(const std::string& state) {
-  return state == "completed" || state == "reverted" || state == "aborted";
+  return state == "completed" || state == "contracted" || state == "reverted" || state == "aborted";
 }
 
 RunRow LoadRun(db::Session& session, std::int64_t run) {
@@ -179,7 +193,7 @@ RunRow CreateRun(db::Session& session, const schema::Plan& plan, const std::stri
   // first's run.
   LockBeginnings(session);
   const std::optional<RunRow> existing = FindRun(session, plan.migration);
-  if (existing && existing->state != "completed") return *existing;
+  if (existing && !IsFinal(existing->state)) return *existing;
   RefuseRivals(session, plan, 0);
   StorePlan(session, plan, text);
   const auto created = session.Query(
@@ -208,11 +222,12 @@ schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash) {
   const auto found =
       session.Query("SELECT version, content FROM pawl.plan WHERE plan_hash = $1", {plan_hash});
   PAWL_CHECK(!found.rows.empty());
-  if (db::ToInt(found.rows[0][0]) != schema::kPlanVersion) {
+  const std::int64_t version = db::ToInt(found.rows[0][0]);
+  if (version < schema::kPlanVersionMin || version > schema::kPlanVersion) {
     db::FailInput(fmt::format(
-        "The plan {} was made by another version of pawl (plan format {}, this program reads {}). "
-        "Use that version to finish or abort its run.",
-        plan_hash, db::ToText(found.rows[0][0]), schema::kPlanVersion));
+        "The plan {} was made by another version of pawl (plan format {}, this program reads {} to "
+        "{}). Use that version to finish or abort its run.",
+        plan_hash, version, schema::kPlanVersionMin, schema::kPlanVersion));
   }
   schema::Plan plan = schema::FromJson(db::ToText(found.rows[0][1]));
   if (schema::HashOf(plan) != plan_hash) {
@@ -242,10 +257,11 @@ bool Move(db::Session& session, std::int64_t run, const std::string& to, const s
     db::FailInput(
         fmt::format("Run {} is {}; it cannot become {}. Nothing was changed.", run, from, to));
   }
+  if (to == "reverting") RefuseContracted(session, run);
   session.Query(
       "UPDATE pawl.run SET state = $2, reason = $3, revert_options = coalesce($4, revert_options), "
-      "finished_at = CASE WHEN $2 IN ('completed', 'reverted', 'aborted') THEN now() END WHERE "
-      "run_id = $1::bigint",
+      "finished_at = CASE WHEN $2 IN ('completed', 'contracted', 'reverted', 'aborted') THEN now() "
+      "END WHERE run_id = $1::bigint",
       {std::to_string(run), to, reason, revert_options});
   if (!command.empty()) {
     session.Query(
@@ -279,6 +295,13 @@ void BeginRevert(db::Session& session, const schema::Plan& plan, std::int64_t ru
   PAWL_FAULT("in_move");
   transaction.Commit();
   PAWL_FAULT("after_move");
+}
+
+void RequireNoRivals(db::Session& session, const schema::Plan& plan, std::int64_t run) {
+  db::Transaction transaction(session);
+  LockBeginnings(session);
+  RefuseRivals(session, plan, run);
+  transaction.Commit();
 }
 
 void SetRun(db::Session& session, std::int64_t run, std::optional<int> workers,

@@ -4,7 +4,7 @@
 //     |  \--> failed --> running     |  \--> failed --> reverting
 //     v                              v
 //  verifying --> completed --> reverting --> reverted          aborted --> reverting
-//     \--> failed                (paused, failed, running, verifying --> aborted)
+//     \--> failed   \--> contracted   (paused, failed, running, verifying --> aborted)
 //
 // One function, MoveRun, moves a run, against the table of these edges, in the transaction that
 // also writes the audit row and tells every process by NOTIFY.
@@ -79,6 +79,10 @@ void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
 // CreateRun where another unfinished run touches one of its tables.
 void BeginRevert(db::Session& session, const schema::Plan& plan, std::int64_t run,
                  const std::string& options);
+
+// Throws kBadInput, as CreateRun, where an unfinished run other than `run` touches one of the
+// plan's tables. Changes nothing.
+void RequireNoRivals(db::Session& session, const schema::Plan& plan, std::int64_t run);
 
 // Changes what is given and leaves the rest; `throttle` is laid over what is there. Writes the
 // history and tells every process. Throws kBadInput where there is no such run.

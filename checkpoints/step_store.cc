@@ -65,6 +65,15 @@ std::int64_t RowsChanged(db::Session& session, const Round& round) {
           .rows[0][0]);
 }
 
+std::int64_t RowsOfStep(db::Session& session, std::int64_t run, int step) {
+  return db::ToInt(
+      session
+          .Query("SELECT coalesce(sum(rows), 0)::bigint FROM pawl.ledger WHERE run_id = $1::bigint "
+                 "AND step = $2::integer AND kind = 'change'",
+                 {Text(run), Text(step)})
+          .rows[0][0]);
+}
+
 std::int64_t RowsQuarantined(db::Session& session, std::int64_t run) {
   return db::ToInt(
       session.Query("SELECT count(*) FROM pawl.quarantine WHERE run_id = $1::bigint", {Text(run)})

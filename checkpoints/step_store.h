@@ -28,6 +28,9 @@ std::vector<int> RoundsToTakeBack(db::Session& session, std::int64_t run, int st
 std::optional<Round> RoundAtWork(db::Session& session, std::int64_t run, bool back);
 
 std::int64_t RowsChanged(db::Session& session, const Round& round);
+
+// Changed by all rounds of the step, whether or not they were taken back since.
+std::int64_t RowsOfStep(db::Session& session, std::int64_t run, int step);
 std::int64_t RowsQuarantined(db::Session& session, std::int64_t run);
 
 // Rows that a revert left alone because the application had changed them.

@@ -11,6 +11,7 @@ using Action = std::function<int()>;
 
 void AddAbort(CLI::App& app, Action& action);
 void AddCompletion(CLI::App& app, Action& action);
+void AddContract(CLI::App& app, Action& action);
 void AddDemo(CLI::App& app, Action& action);
 void AddInit(CLI::App& app, Action& action);
 void AddLint(CLI::App& app, Action& action);

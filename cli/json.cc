@@ -99,6 +99,8 @@ json::object ToJson(const engine::RunStatus& status) {
   object["started_by"] = status.started_by;
   object["rows_quarantined"] = status.rows_quarantined;
   object["undo_bytes"] = status.undo_bytes;
+  object["phase"] = status.phase;
+  object["keeps_old_shape"] = status.keeps_old_shape;
   json::array processes;
   int threads = 0;
   for (const auto& worker : status.workers) {
@@ -137,7 +139,8 @@ json::object ToJson(const engine::RunResult& result) {
                          {"conflicts", result.conflicts},
                          {"seconds", result.seconds},
                          {"wal_bytes", result.wal_bytes},
-                         {"undo_bytes", result.undo_bytes}};
+                         {"undo_bytes", result.undo_bytes},
+                         {"keeps_old_shape", result.keeps_old_shape}};
   // The same members with and without a verification, so that a reader need not ask first.
   const engine::VerifyReport none;
   for (const auto& [name, value] : ToJson(result.verification ? *result.verification : none)) {

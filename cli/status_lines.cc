@@ -50,7 +50,12 @@ std::string NextCommands(const engine::RunStatus& run) {
   if (state == "paused" || state == "failed") {
     return fmt::format("\nCarry on with: pawl resume {}", number);
   }
-  if (state == "completed") return fmt::format("\nTake it back with: pawl revert {}", number);
+  if (state == "completed") {
+    return fmt::format("\nTake it back with: pawl revert {}", number) +
+           (run.keeps_old_shape
+                ? fmt::format("\nThe old shape is kept in step until: pawl contract {}", number)
+                : "");
+  }
   return "";
 }
 
@@ -96,7 +101,8 @@ std::string StatusOf(const engine::RunStatus& run) {
   }
   if (progress.step > 0) {
     text +=
-        fmt::format("\n  step {} of {}: {}", progress.step, progress.steps, progress.step_title);
+        fmt::format("\n  step {} of {}{}: {}", progress.step, progress.steps,
+                    run.phase.empty() ? "" : fmt::format(" ({})", run.phase), progress.step_title);
   }
   if (!progress.note.empty()) text += "\n  " + progress.note;
   for (const auto& worker : run.workers) text += ProcessLine(worker);

@@ -66,17 +66,24 @@ std::string DifferenceLines(const engine::VerifyReport& report) {
   return lines + More(report.differences_count - static_cast<std::int64_t>(shown));
 }
 
+std::string OldShape(const engine::RunResult& result) {
+  return result.keeps_old_shape
+             ? fmt::format("\nThe old shape is kept in step until: pawl contract {}", result.run)
+             : "";
+}
+
 std::string DoneSummary(const engine::RunResult& result) {
   const std::string elapsed = Elapsed(result.rows_done, result.seconds);
   const std::string back = fmt::format(" Take it back with: pawl revert {}", result.run);
   if (!result.verification) {
     return fmt::format("Done, not verified: {} changed{}. Prove it with: pawl verify {}{}",
-                       Rows(result.rows_done), elapsed, result.run, Quarantined(result));
+                       Rows(result.rows_done), elapsed, result.run,
+                       Quarantined(result) + OldShape(result));
   }
   return fmt::format("Done and proved: {} changed, {} verified, {}{}.{}{}{}",
                      Rows(result.rows_done), Grouped(result.verification->rows_verified),
                      Counted(result.verification->differences_count, "difference"), elapsed, back,
-                     Quarantined(result), Notes(*result.verification));
+                     Quarantined(result), Notes(*result.verification) + OldShape(result));
 }
 
 std::string NotRightSummary(const engine::RunResult& result) {
@@ -132,8 +139,12 @@ std::string RunSummary(const engine::RunResult& result) {
   if (result.already_done && result.state == "completed") {
     return fmt::format(
         "Nothing to do: {} is already done, by run {} ({}). Take it back with: pawl "
-        "revert {}",
-        result.migration, result.run, Rows(result.rows_done), result.run);
+        "revert {}{}",
+        result.migration, result.run, Rows(result.rows_done), result.run, OldShape(result));
+  }
+  if (result.already_done && result.state == "contracted") {
+    return fmt::format("Nothing to do: {} is already done and contracted, by run {}.",
+                       result.migration, result.run);
   }
   return result.state == "completed" ? DoneSummary(result) : StateSummary(result);
 }

@@ -20,7 +20,7 @@ namespace pawl::db {
 
 // In the order of a run's life. A name that is not here fails a check: a test that waits for a
 // point that is never passed would prove nothing.
-inline constexpr std::array<std::string_view, 42> kFaultPoints = {
+inline constexpr std::array<std::string_view, 47> kFaultPoints = {
     // A run begins, and moves from state to state.
     "before_create_run", "in_create_run", "after_create_run", "before_move", "in_move",
     "after_move",
@@ -28,6 +28,8 @@ inline constexpr std::array<std::string_view, 42> kFaultPoints = {
     "before_ddl", "in_ddl", "after_ddl", "before_sync_on", "after_sync_on", "before_sync_off",
     "after_sync_off", "before_undo_table", "after_undo_table", "before_spans", "in_spans",
     "after_spans", "before_step_done", "after_step_done",
+    // A shape that changes: is every row ready, the names change over, the old one goes.
+    "before_question", "before_cut_over", "after_cut_over", "before_contract", "after_contract",
     // Leases.
     "before_claim", "after_claim", "before_reclaim", "after_reclaim", "before_renew", "after_renew",
     "before_release", "after_release", "before_split", "after_split", "before_finish_span",

@@ -1,6 +1,6 @@
 #include "engine/ddl.h"
 
-#include <chrono>
+#include <algorithm>
 #include <random>
 #include <thread>
 
@@ -13,55 +13,148 @@
 namespace pawl::engine {
 namespace {
 
+using std::chrono::duration_cast;
 using std::chrono::milliseconds;
+using std::chrono::steady_clock;
 
-// A waiting exclusive lock is an outage for every reader behind it: 50 ms is all a try may cost.
-constexpr const char* kLockTimeout = "SET LOCAL lock_timeout = '50ms'";
+// What one try may cost, over all the locks that it asks for.
+constexpr milliseconds kTry{60};
+constexpr milliseconds kLockMin{15};
+constexpr milliseconds kLockMax{50};
 constexpr std::chrono::minutes kTryFor{10};
+// Who has held a lock for this long will most likely hold it for longer than a try.
+constexpr milliseconds kLongHolder{250};
+// They are asked all the same from time to time: not every lock is in the way of every statement.
+constexpr std::chrono::seconds kAskAnyway{15};
 
-// "pid 4711 (psql, idle in transaction for 93 s: UPDATE orders …)"
-std::string Holders(db::Session& session, const schema::TableName& table) {
-  const auto found = session.Query(
-      R"sql(SELECT a.pid, coalesce(nullif(a.application_name, ''), 'no name'),
-                 coalesce(a.state, 'state hidden'),
-                 coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint::text, '?'),
-                 coalesce(left(regexp_replace(a.query, '\s+', ' ', 'g'), 100), '')
-            FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
-           WHERE l.granted AND l.relation = to_regclass($1) AND l.pid <> pg_backend_pid()
-           ORDER BY a.xact_start LIMIT 3)sql",
-      {db::QuoteName(table.schema, table.name)});
-  std::string text;
-  for (const db::Row& row : found.rows) {
-    text +=
-        fmt::format("{}pid {} ({}, {} for {} s: {})", text.empty() ? "" : ", ", db::ToText(row[0]),
-                    db::ToText(row[1]), db::ToText(row[2]), db::ToText(row[3]), db::ToText(row[4]));
+std::string Names(const std::vector<schema::TableName>& tables) {
+  std::string names;
+  for (const schema::TableName& table : tables) {
+    names += (names.empty() ? "" : ", ") + table.schema + "." + table.name;
   }
-  return text.empty() ? "a session that has ended meanwhile" : text;
+  return names;
 }
 
-}  // namespace
+// Thread safety: none. Lives for one statement.
+class LockService {
+ public:
+  LockService(db::Session& session, const Ddl& ddl) : session_(session), ddl_(ddl) {}
 
-bool RunDdl(db::Session& session, const schema::TableName& table, const std::string& sql,
-            const std::function<void()>& bookkeeping,
-            const std::function<bool(const std::string&)>& waiting) {
-  std::minstd_rand random(std::random_device{}());
-  const auto began = std::chrono::steady_clock::now();
-  milliseconds pause{100};
-  while (true) {
+  // True where a try is likely to get the lock and may be paid for.
+  bool MayTry() {
+    const auto now = steady_clock::now();
+    if (now - minute_from_ > std::chrono::minutes(1)) {
+      minute_from_ = now;
+      spent_ = milliseconds(0);
+    }
+    if (spent_ + kTry > kStallBudget) {
+      why_ = fmt::format("the stall budget of {} ms a minute is spent; ", kStallBudget.count());
+      return false;
+    }
+    why_.clear();
+    if (now - tried_at_ > kAskAnyway) return true;
+    return Holders(kLongHolder).empty();
+  }
+
+  // One transaction; false where a lock was not had in time.
+  bool Try(const std::function<void()>& bookkeeping) {
+    tried_at_ = steady_clock::now();
     try {
-      db::Transaction transaction(session);
-      session.Execute(kLockTimeout);
-      session.Execute(sql);
+      db::Transaction transaction(session_);
+      const auto locks = std::max<std::int64_t>(1, static_cast<std::int64_t>(ddl_.tables.size()));
+      const milliseconds each = std::clamp(kTry / locks, kLockMin, kLockMax);
+      session_.Execute(fmt::format("SET LOCAL lock_timeout = '{}ms'", each.count()));
+      // A commit that waits for a standby keeps its locks meanwhile, and everybody would wait with
+      // it. What it did and its bookkeeping are lost together or not at all, and the run's next
+      // commit waits for both.
+      session_.Execute("SET LOCAL synchronous_commit = local");
+      if (ddl_.is_cut_over) {
+        session_.Execute(fmt::format("SET LOCAL statement_timeout = '{}ms'", kStallBudget.count()));
+      }
+      session_.Execute(ddl_.sql.empty() ? "SELECT 1" : ddl_.sql);
       bookkeeping();
       PAWL_FAULT("in_ddl");
       transaction.Commit();
       return true;
     } catch (const db::Error& error) {
-      if (error.action() != db::Action::kRetryBatch) throw;
+      const bool again = error.action() == db::Action::kRetryBatch ||
+                         (ddl_.is_cut_over && error.action() == db::Action::kSplit);
+      if (!again) throw;
     }
-    const std::string sentence = fmt::format("waiting for the lock on {}.{}, held by {}",
-                                             table.schema, table.name, Holders(session, table));
-    if (std::chrono::steady_clock::now() - began > kTryFor) {
+    spent_ += duration_cast<milliseconds>(steady_clock::now() - tried_at_);
+    return false;
+  }
+
+  std::string Sentence() {
+    const std::string holders = Holders(milliseconds(0));
+    return fmt::format("{}waiting for the lock on {}, held by {}", why_, Names(ddl_.tables),
+                       holders.empty() ? "a session that has ended meanwhile" : holders);
+  }
+
+ private:
+  // "pid 4711 (psql, idle in transaction for 93 s: UPDATE orders …)"
+  std::string Holders(milliseconds at_least) {
+    std::string oids;
+    for (const schema::TableName& table : ddl_.tables) {
+      oids += fmt::format("{}to_regclass({})", oids.empty() ? "" : ", ",
+                          db::QuoteLiteral(db::QuoteName(table.schema, table.name)));
+    }
+    if (oids.empty()) return {};
+    const auto found = session_.Query(
+        fmt::format(
+            R"sql(
+SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'no name'),
+       coalesce(a.state, 'state hidden'),
+       coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint::text, '?'),
+       coalesce(left(regexp_replace(a.query, '\s+', ' ', 'g'), 100), '')
+  FROM (SELECT DISTINCT pid FROM pg_locks
+         WHERE granted AND relation IN ({}) AND pid <> pg_backend_pid(){}) AS l
+  JOIN pg_stat_activity AS a ON a.pid = l.pid
+ WHERE a.xact_start <= clock_timestamp() - $1::integer * interval '1 millisecond'
+    OR $1::integer = 0
+ ORDER BY a.xact_start LIMIT 3)sql",
+            oids, ddl_.stops_readers ? "" : " AND mode NOT IN ('AccessShareLock', 'RowShareLock')"),
+        {std::to_string(at_least.count())});
+    std::string text;
+    for (const db::Row& row : found.rows) {
+      text += fmt::format("{}pid {} ({}, {} for {} s: {})", text.empty() ? "" : ", ",
+                          db::ToText(row[0]), db::ToText(row[1]), db::ToText(row[2]),
+                          db::ToText(row[3]), db::ToText(row[4]));
+    }
+    return text;
+  }
+
+  db::Session& session_;
+  const Ddl& ddl_;
+  std::string why_;
+  milliseconds spent_{0};
+  steady_clock::time_point minute_from_ = steady_clock::now();
+  steady_clock::time_point tried_at_ = minute_from_;
+};
+
+}  // namespace
+
+Ddl DdlFor(const schema::Step& step, const std::string& sql) {
+  Ddl ddl;
+  ddl.sql = sql;
+  ddl.stops_readers = sql != step.sql || !step.lock.starts_with("SHARE ");
+  ddl.is_cut_over = step.kind == schema::StepKind::kCutOver;
+  // A function alone is replaced without a lock that anybody could be in the way of.
+  if (step.lock == "none" || sql.starts_with("CREATE OR REPLACE FUNCTION ")) return ddl;
+  if (!step.table.name.empty()) ddl.tables.push_back(step.table);
+  ddl.tables.insert(ddl.tables.end(), step.also.begin(), step.also.end());
+  return ddl;
+}
+
+bool RunDdl(db::Session& session, const Ddl& ddl, const std::function<void()>& bookkeeping,
+            const std::function<bool(const std::string&)>& waiting) {
+  std::minstd_rand random(std::random_device{}());
+  const auto began = steady_clock::now();
+  milliseconds pause{100};
+  LockService locks(session, ddl);
+  while (!locks.MayTry() || !locks.Try(bookkeeping)) {
+    const std::string sentence = locks.Sentence();
+    if (steady_clock::now() - began > kTryFor) {
       throw db::Error(
           db::Action::kRefused,
           fmt::format("Ten minutes of {}. No session was disturbed. End that session or choose a "
@@ -69,11 +162,11 @@ bool RunDdl(db::Session& session, const schema::TableName& table, const std::str
                       sentence));
     }
     if (!waiting(sentence)) return false;
-    const std::uniform_real_distribution<double> jitter(0.5, 1.5);
-    std::this_thread::sleep_for(std::chrono::duration_cast<milliseconds>(
-        pause * std::uniform_real_distribution<double>(jitter)(random)));
+    std::uniform_real_distribution<double> jitter(0.5, 1.5);
+    std::this_thread::sleep_for(duration_cast<milliseconds>(pause * jitter(random)));
     pause = std::min(milliseconds(2'000), pause * 2);
   }
+  return true;
 }
 
 }  // namespace pawl::engine

@@ -1,20 +1,41 @@
-// Runs short DDL without a stall: asks for the lock for milliseconds at a time, over a long time,
-// and names who holds it.
+// Runs short DDL without a stall. A waiting exclusive lock is already an outage, because every
+// reader queues behind it. So whoever would be in the way is looked for first, and named; then the
+// lock is asked for, for milliseconds at a time, over a long time.
+//
+// What sessions of the application may be made to wait is a budget: kStallBudget in any minute. A
+// try that fails spends as long as it took; where too little is left, the next one comes with the
+// next minute.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "db/session.h"
-#include "schema/statement.h"
+#include "schema/plan.h"
 
 namespace pawl::engine {
 
-// Runs `sql` and then `bookkeeping` in one transaction. While the lock is not had, `waiting` is
-// called with a sentence that names the holders; it returns false to give up (then the result is
-// false and nothing has changed). Throws db::Error; kRefused after ten minutes without the lock.
-bool RunDdl(db::Session& session, const schema::TableName& table, const std::string& sql,
-            const std::function<void()>& bookkeeping,
+inline constexpr std::chrono::milliseconds kStallBudget{200};
+
+struct Ddl {
+  std::string sql;
+  std::vector<schema::TableName> tables;  // Which it locks, the first one first.
+  bool stops_readers = true;              // Else those who write, only.
+  // Its statements are known to touch the catalogue only: one that takes longer than the budget is
+  // given up, and tried again.
+  bool is_cut_over = false;
+};
+
+// `sql` is that of `step` or of its way back.
+Ddl DdlFor(const schema::Step& step, const std::string& sql);
+
+// Runs the statements and then `bookkeeping` in one transaction. While the lock is not had,
+// `waiting` is called with a sentence that names the holders; it returns false to give up (then the
+// result is false and nothing has changed). Throws db::Error; kRefused after ten minutes without
+// the lock.
+bool RunDdl(db::Session& session, const Ddl& ddl, const std::function<void()>& bookkeeping,
             const std::function<bool(const std::string&)>& waiting);
 
 }  // namespace pawl::engine

@@ -72,19 +72,6 @@ schema::Plan PlanFor(db::Session& session, const schema::MigrationFile& migratio
   }
 }
 
-// Opens the session of a command that writes to an existing control schema.
-std::unique_ptr<db::Session> OpenControl(const db::ConnectionString& where) {
-  auto session = OpenFirst(where, "control");
-  RequireWritable(*session);
-  if (checkpoints::ControlSchemaVersion(*session) == 0) {
-    db::FailInput(fmt::format("There are no runs in {}: it has no control schema pawl.* yet.",
-                              where.Display()));
-  }
-  checkpoints::EnsureControlSchema(*session);
-  checkpoints::RequireControlPrivileges(*session, false);
-  return session;
-}
-
 // The plan of a run that this process is about to carry on, after all that may refuse it has been
 // asked.
 schema::Plan PlanToCarryOn(const db::ConnectionString& where, db::Session& session,
@@ -123,6 +110,12 @@ RunResult DoneAlready(db::Session& session, const checkpoints::RunRow& run) {
                  {std::to_string(run.run)})
           .rows[0][0]);
   result.rows_estimated = result.rows_done;
+  result.keeps_old_shape =
+      run.state == "completed" &&
+      !session
+           .Query("SELECT FROM pawl.step WHERE run_id = $1::bigint AND kind = 'contract'",
+                  {std::to_string(run.run)})
+           .rows.empty();
   return result;
 }
 
@@ -198,13 +191,14 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
   const bool known = checkpoints::ControlSchemaVersion(session) > 0;
   std::optional<checkpoints::RunRow> run;
   if (known) run = checkpoints::FindRun(session, name);
-  if (run && run->migration_hash != migration.hash && run->state != "completed") {
+  const bool is_done = run && (run->state == "completed" || run->state == "contracted");
+  if (run && run->migration_hash != migration.hash && !is_done) {
     RefuseOtherFile(*run, migration.hash);
   }
-  if (run && run->state == "completed" && run->migration_hash == migration.hash) {
+  if (is_done && run->migration_hash == migration.hash) {
     return DoneAlready(session, *run);
   }
-  if (!run || run->state == "completed") {
+  if (!run || is_done) {
     const schema::Plan plan = PlanFor(session, migration);
     const int workers = settings.workers.value_or(plan.workers > 0 ? static_cast<int>(plan.workers)
                                                                    : kWorkersDefault);
@@ -300,7 +294,10 @@ RevertPreview Engine::PreviewRevert(std::int64_t run, const RevertSettings& sett
     preview.keys.push_back(fmt::format("{}.{} ({}): {}", table.schema, table.name, key, reason));
   };
   for (const schema::Step& step : plan.steps) {
-    if (!step.backfill || step.backfill->undo == schema::UndoKind::kNone) continue;
+    if (!step.backfill || step.backfill->undo == schema::UndoKind::kNone ||
+        step.backfill->undo == schema::UndoKind::kColumn) {
+      continue;
+    }
     const schema::Backfill& backfill = *step.backfill;
     std::int64_t above = -1;
     while (true) {
@@ -384,7 +381,7 @@ void Engine::Abort(std::int64_t run) {
         {std::to_string(run), std::to_string(step.number)});
     if (db::ToText(state.rows.at(0)[0]) != "done") continue;
     RunDdl(
-        *session, step.table, step.inverse,
+        *session, DdlFor(step, step.inverse),
         [&] {
           session->Query(
               "UPDATE pawl.step SET state = 'reverted' WHERE run_id = $1::bigint AND step = "

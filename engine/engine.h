@@ -89,7 +89,8 @@ struct RunResult {
   double seconds = 0;                // Of the steps, without verification.
   std::int64_t wal_bytes = 0;        // Written by the server during the run, others' included.
   std::int64_t undo_bytes = 0;
-  bool already_done = false;  // Nothing was left to do.
+  bool already_done = false;     // Nothing was left to do.
+  bool keeps_old_shape = false;  // Until Contract.
   std::optional<VerifyReport> verification;
 };
 
@@ -100,6 +101,8 @@ struct RunStatus {
   std::string started_at;
   std::string finished_at;
   std::string started_by;
+  std::string phase;  // Of the step at work; empty where no old shape is kept.
+  bool keeps_old_shape = false;
   std::int64_t rows_quarantined = 0;
   std::int64_t undo_bytes = 0;
   struct Worker {
@@ -197,6 +200,11 @@ class Engine {
 
   // Takes back a run, or some of its batches.
   RunResult Revert(std::int64_t run, const RevertSettings& settings, const OnProgress& on_progress);
+
+  // Drops the old shape that the completed run `run` has kept in step: from then on there is no way
+  // back. Killed in the middle, it is carried on by the same call. Throws kBadInput where the run is
+  // not completed, or has kept none.
+  RunResult Contract(std::int64_t run, const OnProgress& on_progress);
 
   // Counts what Revert would do; writes nothing.
   RevertPreview PreviewRevert(std::int64_t run, const RevertSettings& settings);

@@ -6,8 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "checkpoints/control_schema.h"
 #include "db/error.h"
 #include "db/quote.h"
+#include "engine/run_process.h"
 #include "schema/render.h"
 
 namespace pawl::engine {
@@ -31,6 +33,18 @@ std::unique_ptr<db::Session> OpenFirst(const db::ConnectionString& where, const 
     if (error.action() != db::Action::kReconnect) throw;
     db::FailInput(fmt::format("{} Nothing was changed.", error.what()));
   }
+}
+
+std::unique_ptr<db::Session> OpenControl(const db::ConnectionString& where) {
+  auto session = OpenFirst(where, "control");
+  RequireWritable(*session);
+  if (checkpoints::ControlSchemaVersion(*session) == 0) {
+    db::FailInput(fmt::format("There are no runs in {}: it has no control schema pawl.* yet.",
+                              where.Display()));
+  }
+  checkpoints::EnsureControlSchema(*session);
+  checkpoints::RequireControlPrivileges(*session, false);
+  return session;
 }
 
 void RequireWritable(db::Session& session) {
@@ -184,6 +198,15 @@ void RequireRevertible(db::Session& session, const checkpoints::RunRow& run,
         fmt::format("Run {} is {}, and single batches are taken back of a completed run "
                     "only. Nothing was changed. Finish it first, or take back all of it.",
                     run.run, run.state));
+  }
+  const bool moves =
+      std::any_of(plan.steps.begin(), plan.steps.end(),
+                  [](const schema::Step& step) { return step.kind == schema::StepKind::kCutOver; });
+  if (!settings.batches.empty() && moves) {
+    db::FailInput(
+        fmt::format("Run {} changes the shape of a table, which is taken back whole. Nothing was "
+                    "changed. Leave out --batch.",
+                    run.run));
   }
   for (const schema::Step& step : plan.steps) {
     if (!step.backfill) continue;

@@ -21,6 +21,9 @@ namespace pawl::engine {
 // `role` as in db::Session.
 std::unique_ptr<db::Session> OpenFirst(const db::ConnectionString& where, const std::string& role);
 
+// Opens the session of a command that writes to an existing control schema.
+std::unique_ptr<db::Session> OpenControl(const db::ConnectionString& where);
+
 // Refuses a replica, and a role or database whose transactions are read-only.
 void RequireWritable(db::Session& session);
 

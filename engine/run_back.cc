@@ -1,5 +1,7 @@
 // The way back: the steps in reverse, each batch or row only where it still holds what the run
 // wrote.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "checkpoints/step_store.h"
@@ -24,11 +26,7 @@ void RunProcess::GoBack() {
     if (RunSimpleStep(step, step.inverse, "reverted") == Verdict::kInterrupted) return;
   }
   for (auto step = plan_.steps.rbegin(); step != plan_.steps.rend(); ++step) {
-    const std::string state = StepState(*step);
-    if (state == "reverted" || state == "pending" || step->kind == schema::StepKind::kSyncOff ||
-        step->kind == schema::StepKind::kSyncOn) {
-      continue;
-    }
+    if (!IsToTakeBack(*step)) continue;
     if (RevertStep(*step, settings) == Verdict::kInterrupted) return;
   }
   AddTime();
@@ -36,14 +34,63 @@ void RunProcess::GoBack() {
                        settings.batches.empty() ? "" : "some batches were taken back");
 }
 
+bool RunProcess::IsToTakeBack(const schema::Step& step) {
+  const std::string state = StepState(step);
+  if (state == "reverted") return false;
+  switch (step.kind) {
+    case schema::StepKind::kSyncOn:
+    case schema::StepKind::kSyncOff:
+    case schema::StepKind::kContract:
+      return false;
+    case schema::StepKind::kWayBack:
+      return HasCutOver(step);
+    default:
+      // A process that was killed may have left an index that no book knows.
+      return state != "pending" ||
+             (step.alone && (Says(step.leftover) || Says(step.settled)) && WasNext(step));
+  }
+}
+
+// Whether the cut-over that the step prepares to take back has happened.
+bool RunProcess::HasCutOver(const schema::Step& step) {
+  const schema::Step* cut_over = nullptr;
+  for (const schema::Step& other : plan_.steps) {
+    if (other.number < step.number && other.kind == schema::StepKind::kCutOver) cut_over = &other;
+  }
+  return cut_over != nullptr && StepState(*cut_over) == "done";
+}
+
+// Whether everything that is done before it is done, so that it may have been begun.
+bool RunProcess::WasNext(const schema::Step& step) {
+  return std::all_of(plan_.steps.begin(), plan_.steps.end(), [&](const schema::Step& other) {
+    return other.number >= step.number || IsAfterProof(other) || StepState(other) != "pending";
+  });
+}
+
+RunProcess::Verdict RunProcess::PrepareWayBack(const schema::Step& step) {
+  if (!step.settled.empty() && Says(step.settled)) {
+    SetStepState(step, "reverted");
+    return Verdict::kDone;
+  }
+  if (!step.alone) return RunSimpleStep(step, step.inverse, "reverted");
+  if (RunAlone(step, step.inverse) == Verdict::kInterrupted) return Verdict::kInterrupted;
+  SetStepState(step, "reverted");
+  return Verdict::kDone;
+}
+
 RunProcess::Verdict RunProcess::RevertStep(const schema::Step& step,
                                            const RevertSettings& settings) {
   progress_.step = step.number;
   progress_.step_title = "take back: " + step.title;
+  if (step.kind == schema::StepKind::kWayBack) return PrepareWayBack(step);
+  if (step.backfill && step.backfill->undo == schema::UndoKind::kColumn) {
+    SetStepState(step, "reverted");
+    return Verdict::kDone;
+  }
   if (!step.backfill) {
     // An object that still holds what somebody else wrote is kept.
     if (!settings.batches.empty() || step.inverse.empty() ||
-        checkpoints::Conflicts(*session_, run_id_) > 0) {
+        (!step.is_own && checkpoints::Conflicts(*session_, run_id_) > 0)) {
       return Verdict::kDone;
     }
 #ifndef PAWL_MUTANT_foreign_rows

@@ -27,16 +27,21 @@ void PassPointOf([[maybe_unused]] const schema::Step& step,
   const bool syncs =
       step.kind == schema::StepKind::kSyncOn || step.kind == schema::StepKind::kSyncOff;
   PAWL_FAULT(moment + "_ddl");
+  if (step.kind == schema::StepKind::kCutOver) PAWL_FAULT(moment + "_cut_over");
   if (!syncs) return;
   PAWL_FAULT(moment + (step.kind == schema::StepKind::kSyncOn ? "_sync_on" : "_sync_off"));
 }
 
 }  // namespace
 
+bool IsAfterProof(const schema::Step& step) {
+  return step.kind != schema::StepKind::kDdl && step.kind != schema::StepKind::kSyncOn &&
+         step.kind != schema::StepKind::kBackfill;
+}
+
 void RunProcess::GoForward() {
   for (const schema::Step& step : plan_.steps) {
-    if (step.kind == schema::StepKind::kSyncOff)
-      continue;  // After the proof: it watches until then.
+    if (IsAfterProof(step)) continue;
     if (StepState(step) == "done") continue;
     if (RunStep(step) == Verdict::kInterrupted) return;
   }
@@ -51,8 +56,15 @@ void RunProcess::GoForward() {
     return;
   }
   for (const schema::Step& step : plan_.steps) {
-    if (step.kind != schema::StepKind::kSyncOff || StepState(step) == "done") continue;
-    if (RunSimpleStep(step, step.sql, "done") == Verdict::kInterrupted) return;
+    if (!IsAfterProof(step) || step.kind == schema::StepKind::kContract) continue;
+    if (StepState(step) == "done") continue;
+    progress_.step = step.number;
+    progress_.step_title = step.title;
+    if (step.kind == schema::StepKind::kWayBack) {
+      SetStepState(step, "done");
+    } else if (RunSimpleStep(step, step.sql, "done") == Verdict::kInterrupted) {
+      return;
+    }
   }
   AddTime();
   checkpoints::MoveRun(*session_, run_id_, "completed",
@@ -69,15 +81,60 @@ RunProcess::Verdict RunProcess::RunStep(const schema::Step& step) {
 RunProcess::Verdict RunProcess::RunSimpleStep(const schema::Step& step, const std::string& sql,
                                               const std::string& new_state) {
   PassPointOf(step, "before");
-  const bool done = RunDdl(
-      *session_, step.table, sql.empty() ? "SELECT 1" : sql, [&] { SetStepState(step, new_state); },
-      [&](const std::string& sentence) {
+  const bool asks = !step.question.empty() && !sql.empty() &&
+                    (step.kind == schema::StepKind::kWayBack) == (new_state == "reverted");
+  const bool done = RunShort(step, sql, [&] {
+    if (!asks) SetStepState(step, new_state);
+  });
+  PassPointOf(step, "after");
+  if (!done) return Verdict::kInterrupted;
+  if (!asks) return Verdict::kDone;
+  if (AskQuestion(step) == Verdict::kInterrupted) return Verdict::kInterrupted;
+  SetStepState(step, new_state);
+  return Verdict::kDone;
+}
+
+bool RunProcess::RunShort(const schema::Step& step, const std::string& sql,
+                          const std::function<void()>& bookkeeping) {
+  const bool done =
+      RunDdl(*session_, DdlFor(step, sql), bookkeeping, [&](const std::string& sentence) {
         progress_.note = sentence;
         return Tick(nullptr);
       });
-  PassPointOf(step, "after");
   progress_.note.clear();
-  return done ? Verdict::kDone : Verdict::kInterrupted;
+  return done;
+}
+
+// The step's statement has committed under a lock that every writer waits for: what the question
+// does not find now cannot come any more. Where it is answered with rows, or cannot be answered
+// because of one, the step's statement is taken back: nobody is refused for a run that has failed.
+RunProcess::Verdict RunProcess::AskQuestion(const schema::Step& step) {
+  std::string rows;
+  std::atomic<int> backend{0};
+  const auto ask = [&] {
+    db::Session session(where_, "question", Settings());
+    backend = session.backend_pid();
+    rows.clear();
+    for (const db::Row& row : session.Query(step.question).rows) {
+      rows += (rows.empty() ? "" : "; ") + db::ToText(row[0]);
+    }
+  };
+  PAWL_FAULT("before_question");
+  try {
+    const auto cancel = [&] { Cancel(backend, "pawl/question"); };
+    if (Meanwhile(ask, cancel) == Verdict::kInterrupted) return Verdict::kInterrupted;
+  } catch (const db::Error& error) {
+    if (error.action() != db::Action::kBadData) throw;
+    if (!RunShort(step, step.reopen, [] {})) return Verdict::kInterrupted;
+    throw;
+  }
+  if (rows.empty()) return Verdict::kDone;
+  if (!RunShort(step, step.reopen, [] {})) return Verdict::kInterrupted;
+  throw db::Error(
+      db::Action::kStop,
+      fmt::format("Step {} ({}): some rows of {}.{} do not fit: {}. Nothing was lost. Change "
+                  "their values, then resume.",
+                  step.number, step.title, step.table.schema, step.table.name, rows));
 }
 
 // Rounds: the change itself, and where rows may have moved behind its back, closing sweeps of the

@@ -370,6 +370,7 @@ RunResult RunProcess::Result() {
   result.wal_bytes = back ? spent_wal_bytes_ : run_.wal_bytes;
   result.undo_bytes = checkpoints::UndoBytes(*session_, run_id_);
   result.verification = verification_;
+  result.keeps_old_shape = run_.state == "completed" && StepsToContract(plan_) > 0;
   return result;
 }
 

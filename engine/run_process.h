@@ -4,7 +4,7 @@
 //
 //   coordinator:   for each step  ddl -> done
 //                                 backfill: cut spans, work, sweep -> done
-//                  then           verify -> sync off -> completed
+//                  then           verify -> sync off, cut over -> completed
 //   every process: work on the spans of the running backfill
 //
 // Chapters: run_process.cc (the loop, workers, progress), run_forward.cc, run_back.cc,
@@ -57,6 +57,9 @@ class RunProcess {
   Verdict RunStep(const schema::Step& step);
   Verdict RunSimpleStep(const schema::Step& step, const std::string& sql,
                         const std::string& new_state);
+  bool RunShort(const schema::Step& step, const std::string& sql,
+                const std::function<void()>& bookkeeping);
+  Verdict AskQuestion(const schema::Step& step);
   Verdict RunAloneStep(const schema::Step& step, const std::string& sql,
                        const std::string& new_state);
   Verdict RunAlone(const schema::Step& step, const std::string& sql);
@@ -71,6 +74,10 @@ class RunProcess {
   Verdict VerifyAll();
 
   void GoBack();
+  bool IsToTakeBack(const schema::Step& step);
+  bool HasCutOver(const schema::Step& step);
+  bool WasNext(const schema::Step& step);
+  Verdict PrepareWayBack(const schema::Step& step);
   Verdict RevertStep(const schema::Step& step, const RevertSettings& settings);
   bool HoldsForeignRows(const schema::Step& step);
   Verdict RevertByLedger(const schema::Step& step, const RevertSettings& settings);
@@ -134,6 +141,13 @@ class RunProcess {
   bool stopped_at_conflict_ = false;
   int workers_set_ = 0;
 };
+
+// Whether it comes after the proof, if at all: a sync trigger watches until then, and the old shape
+// is the real one until then.
+bool IsAfterProof(const schema::Step& step);
+
+// The steps of phase contract.
+std::int64_t StepsToContract(const schema::Plan& plan);
 
 // Proves every backfill of a run and stores the report. Also used by `pawl verify`.
 VerifyReport VerifyRun(db::Session& session, const db::ConnectionString& where,

@@ -51,12 +51,7 @@ void CheckSyncIsPossible(const PlannedStatement& planned) {
 }
 
 void CheckQuietIsAllowed(const PlannedStatement& planned) {
-  if (!planned.is_quiet()) return;
-  const char* allowed =
-      planned.session().server_version() >= 150000
-          ? "SELECT pg_catalog.has_parameter_privilege('session_replication_role', 'SET')"
-          : "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
-  if (db::ToBool(planned.session().Query(allowed).rows.at(0)[0])) return;
+  if (!planned.is_quiet() || MayBeQuiet(planned.session())) return;
   planned.Fail(
       "quiet_triggers needs a role that may set session_replication_role",
       "From PostgreSQL 15 on, GRANT SET ON PARAMETER session_replication_role to the role; before, "
@@ -182,6 +177,7 @@ UndoKind UndoFor(const PlannedStatement& planned, const TableShape& walked,
   const std::string wanted = WantedUndo(planned.statement);
   if (wanted == "none") return UndoKind::kNone;
   if (wanted == "inverse") return UndoKind::kInverse;
+  if (wanted == "column") return UndoKind::kColumn;
   if (wanted == "auto" && IsImplicit(planned, walked)) return UndoKind::kImplicit;
   const bool has_key = planned.is_insert() ? !backfill.target_key.empty() : !backfill.key.empty();
   if (!has_key) {
@@ -304,6 +300,14 @@ void RememberAssigned(const PlannedStatement& planned, const TableShape& parent)
 }
 
 }  // namespace
+
+bool MayBeQuiet(db::Session& session) {
+  const char* allowed =
+      session.server_version() >= 150000
+          ? "SELECT pg_catalog.has_parameter_privilege('session_replication_role', 'SET')"
+          : "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
+  return db::ToBool(session.Query(allowed).rows.at(0)[0]);
+}
 
 void PlanBackfill(Planning& planning, const Statement& statement) {
   PlannedStatement planned{planning, statement, planning.PlaceOf(statement), {}, {}, {}};

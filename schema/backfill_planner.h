@@ -16,4 +16,7 @@ namespace pawl::schema {
 // database, with what to do.
 void PlanBackfill(Planning& planning, const Statement& statement);
 
+// Whether the session's role may do what quiet_triggers needs. Throws db::Error.
+bool MayBeQuiet(db::Session& session);
+
 }  // namespace pawl::schema

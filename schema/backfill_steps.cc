@@ -68,6 +68,15 @@ void AddSyncOff(const PlannedStatement& planned, const TableShape& walked,
   step.inverse = RenderSyncOn(trigger);
 }
 
+void AddContract(const PlannedStatement& planned, const TableShape& walked,
+                 const SyncTrigger& trigger) {
+  Step& step = AddStep(planned, walked, StepKind::kContract);
+  step.title = fmt::format("stop keeping {} in sync", Readable(walked.name));
+  step.lock = "ACCESS EXCLUSIVE, milliseconds; retried with a short lock time-out";
+  step.why = "By `pawl contract`: then there is no way back.";
+  step.sql = RenderSyncOff(trigger);
+}
+
 std::string TitleOf(const PlannedStatement& planned, const Backfill& backfill) {
   const std::string target = Readable(backfill.target);
   if (planned.statement.kind == StatementKind::kDelete) {
@@ -87,6 +96,8 @@ std::string UndoReason(UndoKind undo) {
       return "Undo keeps the old values with the key.";
     case UndoKind::kInverse:
       return "Undo is the inverse that the file gives; it held on a sample.";
+    case UndoKind::kColumn:
+      return "No undo is needed: the column is Pawl's own.";
     case UndoKind::kNone:
       return "No undo is kept, because the file says so.";
   }
@@ -111,7 +122,12 @@ void AddBackfillSteps(const PlannedStatement& planned, const TableShape& walked,
   step.notes = std::move(notes);
   step.estimate = EstimateStep(backfill, changed.index_count);
   step.backfill = std::move(backfill);
-  if (in_sync && !SyncStays(planned.statement)) AddSyncOff(planned, walked, trigger);
+  if (!in_sync) return;
+  if (SyncStays(planned.statement)) {
+    AddContract(planned, walked, trigger);
+  } else {
+    AddSyncOff(planned, walked, trigger);
+  }
 }
 
 }  // namespace pawl::schema

@@ -162,13 +162,21 @@ void TakeApartAddColumn(const AstObject& table, const AstObject& command, Statem
 
 std::string RemedyForAlter(const std::string& subtype) {
   static const std::map<std::string, std::string> kRemedies = {
-      {"AT_AlterColumnType",
-       "ALTER COLUMN … TYPE would rewrite the whole table under a lock that stops all reads and "
-       "writes. Add a column of the new type and fill it with an UPDATE; the change in place comes "
-       "with a later version."},
-      {"AT_DropColumn",
-       "DROP COLUMN cannot be taken back. Run it with psql when nothing reads the column any "
-       "more."},
+      {"AT_SetLogged",
+       "SET LOGGED rewrites the whole table under a lock that stops all reads and writes, and "
+       "PostgreSQL has no other way. Run it with psql in a quiet hour."},
+      {"AT_SetUnLogged",
+       "SET UNLOGGED rewrites the whole table under a lock that stops all reads and writes, and "
+       "PostgreSQL has no other way. Run it with psql in a quiet hour."},
+      {"AT_SetTableSpace",
+       "SET TABLESPACE copies the whole table under a lock that stops all reads and writes, and "
+       "PostgreSQL has no other way. Run it with psql in a quiet hour."},
+      {"AT_AttachPartition",
+       "ATTACH PARTITION reads the whole partition under a lock, unless a CHECK of it says the same "
+       "as its bounds. Add that CHECK by ADD CONSTRAINT, which runs here, and attach it with psql."},
+      {"AT_DetachPartition",
+       "DETACH PARTITION stops all reads and writes of the partitioned table. Run it with psql, with "
+       "CONCURRENTLY behind it, which stops nobody."},
       {"AT_AddConstraint",
        "This form of ADD CONSTRAINT is not known to this version. Write the plain form, of which "
        "Pawl makes the steps itself, or run it outside of Pawl."},
@@ -266,6 +274,12 @@ void TakeApartCreateEnum(const AstObject& body, Statement& statement) {
   statement.inverse = "DROP TYPE IF EXISTS " + db::QuoteName(name.schema, name.name);
 }
 
+bool IsNewEnumValue(const AstValue& node) {
+  const AstObject* alter = NodeOf(node, "AlterEnumStmt");
+  return alter != nullptr && !TextMember(*alter, "newVal").empty() &&
+         TextMember(*alter, "oldVal").empty();
+}
+
 // "CREATE INDEX", "DROP TABLE", "TRUNCATE": the key words with which the statement begins.
 std::string StatementWords(const std::string& sql) {
   static const std::set<std::string> kTwoWords = {"CREATE", "DROP", "ALTER", "REFRESH", "COMMENT"};
@@ -361,6 +375,8 @@ void TakeApartDdl(const Place& place, const AstValue& node, Statement& statement
     TakeApartCreateSequence(place, *sequence, statement);
   } else if (const AstObject* type = NodeOf(node, "CreateEnumStmt")) {
     TakeApartCreateEnum(*type, statement);
+  } else if (IsNewEnumValue(node)) {
+    return;  // Short, and there is no way back: PostgreSQL cannot drop a value.
   } else if (NodeOf(node, "CommentStmt") == nullptr) {
     RefuseKind(NodeType(node), statement);
   }

@@ -76,14 +76,19 @@ void DescribeBackfill(const Step& step, std::string& text) {
 }
 
 std::string UndoText(const Step& step) {
+  if (step.kind == StepKind::kCutOver) return "the same with the names in each other's place";
   if (step.inverse.empty()) return "none";
+  if (step.is_own && step.kind == StepKind::kDdl && step.inverse.find('\n') != std::string::npos) {
+    return "drops what it made";
+  }
   if (step.kind == StepKind::kSyncOn) return "drops the trigger and its function";
   if (step.kind == StepKind::kSyncOff) return "creates the trigger and its function again";
   return step.inverse;
 }
 
-void DescribeStep(const Step& step, std::string& text) {
+void DescribeStep(const Plan& plan, const Step& step, std::string& text) {
   text += fmt::format("{:>3}. {}\n", step.number, step.title);
+  AddLine(text, "phase", PhaseOf(plan, step));
   if (step.backfill) {
     DescribeBackfill(step, text);
   } else {
@@ -114,7 +119,7 @@ Estimate TotalOf(const Plan& plan) {
 std::string Describe(const Plan& plan) {
   std::string text = fmt::format("Plan of {} for database {} (PostgreSQL {})\n\n", plan.migration,
                                  plan.database, plan.server_version / 10000);
-  for (const Step& step : plan.steps) DescribeStep(step, text);
+  for (const Step& step : plan.steps) DescribeStep(plan, step, text);
   for (const std::string& note : plan.notes) text += "Note: " + note + "\n";
   const Estimate total = TotalOf(plan);
   text += fmt::format(

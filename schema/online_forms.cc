@@ -9,7 +9,10 @@
 #include "db/quote.h"
 #include "schema/ast_queries.h"
 #include "schema/ddl_effects.h"
+#include "schema/drop_forms.h"
+#include "schema/rename_forms.h"
 #include "schema/sql_tokens.h"
+#include "schema/type_change.h"
 
 namespace pawl::schema {
 namespace {
@@ -453,6 +456,7 @@ SELECT n.nspname, t.relname, pg_catalog.pg_has_role(t.relowner, 'USAGE') FROM pg
 
 bool HasOnlineForm(const AstValue& node) {
   if (NodeOf(node, "IndexStmt") != nullptr) return true;
+  if (IsTypeChange(node) || IsRename(node) || IsDrop(node)) return true;
   if (const AstObject* drop = NodeOf(node, "DropStmt")) {
     return TextMember(*drop, "removeType") == "OBJECT_INDEX";
   }

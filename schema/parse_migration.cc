@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "db/error.h"
+#include "schema/alter_split.h"
 #include "schema/ast.h"
 #include "schema/ast_queries.h"
 #include "schema/ddl_statement.h"
@@ -76,7 +77,14 @@ class FileParser {
     std::vector<Statement> statements;
     for (std::size_t i = 0; i < extents.size(); ++i) {
       options[i].insert(defaults.begin(), defaults.end());  // What is there already stays.
-      statements.push_back(TakeApart(extents[i], std::move(options[i])));
+      const Extent& extent = extents[i];
+      const SplitStatement split =
+          SplitAlterTable(text_.substr(extent.begin, extent.end - extent.begin));
+      for (const std::string& text : split.statements) {
+        statements.push_back(TakeApart(text, LineAt(text_, extent.begin), options[i]));
+        if (split.refusal.empty()) continue;
+        statements.back().refusals = {{"ddl", split.refusal, false}};
+      }
     }
     return statements;
   }
@@ -202,11 +210,11 @@ class FileParser {
     return false;
   }
 
-  Statement TakeApart(Extent extent, Options options) const {
+  Statement TakeApart(const std::string& text, int line, const Options& options) const {
     Statement statement;
-    statement.text = text_.substr(extent.begin, extent.end - extent.begin);
-    statement.line = LineAt(text_, extent.begin);
-    statement.options = std::move(options);
+    statement.text = text;
+    statement.line = line;
+    statement.options = options;
     const Place place{file_, statement.line};
     const std::optional<AstValue> node = ParseOneStatement(statement.text);
     if (!node) FailToTakeApart(place, "the statement");

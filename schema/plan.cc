@@ -25,17 +25,21 @@ struct EnumName {
   const char* name;
 };
 
-constexpr std::array<EnumName<StepKind>, 4> kStepKinds = {{{StepKind::kDdl, "ddl"},
+constexpr std::array<EnumName<StepKind>, 7> kStepKinds = {{{StepKind::kDdl, "ddl"},
                                                            {StepKind::kSyncOn, "sync on"},
                                                            {StepKind::kBackfill, "backfill"},
-                                                           {StepKind::kSyncOff, "sync off"}}};
+                                                           {StepKind::kSyncOff, "sync off"},
+                                                           {StepKind::kCutOver, "cut over"},
+                                                           {StepKind::kWayBack, "way back"},
+                                                           {StepKind::kContract, "contract"}}};
 constexpr std::array<EnumName<Order>, 4> kOrders = {{{Order::kKey, "key"},
                                                      {Order::kBlock, "block"},
                                                      {Order::kKeyStrides, "key strides"},
                                                      {Order::kBlockStrides, "block strides"}}};
-constexpr std::array<EnumName<UndoKind>, 4> kUndoKinds = {{{UndoKind::kImplicit, "implicit"},
+constexpr std::array<EnumName<UndoKind>, 5> kUndoKinds = {{{UndoKind::kImplicit, "implicit"},
                                                            {UndoKind::kImage, "image"},
                                                            {UndoKind::kInverse, "inverse"},
+                                                           {UndoKind::kColumn, "column"},
                                                            {UndoKind::kNone, "none"}}};
 constexpr std::array<EnumName<StatementKind>, 7> kStatementKinds = {
     {{StatementKind::kUpdate, "update"},
@@ -67,7 +71,7 @@ const char* EnumText(Enum value) {
 }
 
 // The fields of each struct, for a writer or a reader alike. `Estimated` fields do not enter the
-// hash.
+// hash. `Since` fields are not there in plans of older versions, whose hash was made without them.
 template <typename Fields, typename T>
 void List(Fields& fields, T& item) {
   using Plain = std::remove_const_t<T>;
@@ -149,6 +153,10 @@ void List(Fields& fields, T& item) {
     fields("settled", item.settled);
     fields("leftover", item.leftover);
     fields("clear", item.clear);
+    fields.Since(2, "question", item.question);
+    fields.Since(2, "reopen", item.reopen);
+    fields.Since(2, "also", item.also);
+    fields.Since(2, "is_own", item.is_own);
     fields("backfill", item.backfill);
     fields.Estimated("estimate", item.estimate);
   } else {
@@ -173,7 +181,7 @@ void List(Fields& fields, T& item) {
 // Thread safety: none. Lives for one object.
 class Writer {
  public:
-  explicit Writer(bool with_estimates) : with_estimates_(with_estimates) {}
+  Writer(bool with_estimates, int version) : with_estimates_(with_estimates), version_(version) {}
 
   template <typename T>
   void operator()(const char* name, const T& value) {
@@ -183,6 +191,11 @@ class Writer {
   template <typename T>
   void Estimated(const char* name, const T& value) {
     if (with_estimates_) object_[name] = Json(value);
+  }
+
+  template <typename T>
+  void Since(int version, const char* name, const T& value) {
+    if (version_ >= version) object_[name] = Json(value);
   }
 
   json::object Take() { return std::move(object_); }
@@ -207,20 +220,21 @@ class Writer {
     } else if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) {
       return json::value(value);
     } else {
-      Writer inner(with_estimates_);
+      Writer inner(with_estimates_, version_);
       List(inner, value);
       return inner.Take();
     }
   }
 
   bool with_estimates_;
+  int version_;
   json::object object_;
 };
 
 // Thread safety: none. Lives for one object.
 class Reader {
  public:
-  explicit Reader(const json::object& object) : object_(object) {}
+  Reader(const json::object& object, int version) : object_(object), version_(version) {}
 
   template <typename T>
   void operator()(const char* name, T& value) {
@@ -235,6 +249,11 @@ class Reader {
     (*this)(name, value);
   }
 
+  template <typename T>
+  void Since(int version, const char* name, T& value) {
+    if (version_ >= version) (*this)(name, value);
+  }
+
   // A member that this version does not know may change what the others mean.
   void Finish() const {
     if (members_read_ != object_.size()) FailFormat("it holds more than this version knows");
@@ -242,7 +261,7 @@ class Reader {
 
  private:
   template <typename T>
-  static void Read(const char* name, const json::value& source, std::vector<T>& values) {
+  void Read(const char* name, const json::value& source, std::vector<T>& values) const {
     if (!source.is_array()) FailFormat(fmt::format("\"{}\" is no list", name));
     for (const json::value& element : source.get_array()) {
       Read(name, element, values.emplace_back());
@@ -250,7 +269,7 @@ class Reader {
   }
 
   template <typename T>
-  static void Read(const char* name, const json::value& source, std::optional<T>& value) {
+  void Read(const char* name, const json::value& source, std::optional<T>& value) const {
     if (source.is_null()) {
       value.reset();
     } else {
@@ -259,7 +278,7 @@ class Reader {
   }
 
   template <typename T>
-  static void Read(const char* name, const json::value& source, T& value) {
+  void Read(const char* name, const json::value& source, T& value) const {
     if constexpr (std::is_enum_v<T>) {
       const std::string text = source.is_string() ? std::string(source.get_string()) : "";
       const auto& names = NamesOf(T{});
@@ -279,18 +298,19 @@ class Reader {
       if (error) FailFormat(fmt::format("\"{}\" is no number", name));
     } else {
       if (!source.is_object()) FailFormat(fmt::format("\"{}\" is no object", name));
-      Reader inner(source.get_object());
+      Reader inner(source.get_object(), version_);
       List(inner, value);
       inner.Finish();
     }
   }
 
   const json::object& object_;
+  const int version_;
   std::size_t members_read_ = 0;
 };
 
 std::string Serialized(const Plan& plan, bool with_estimates) {
-  Writer writer(with_estimates);
+  Writer writer(with_estimates, plan.version);
   List(writer, plan);
   return json::serialize(writer.Take());
 }
@@ -305,11 +325,12 @@ Plan FromJson(const std::string& text) {
   if (error || !value.is_object()) FailFormat("it is no JSON object");
   const json::object& object = value.get_object();
   const json::value* version = object.if_contains("version");
-  if (version == nullptr || !version->is_int64() || version->get_int64() != kPlanVersion) {
-    FailFormat(fmt::format("its format is not version {}", kPlanVersion));
+  if (version == nullptr || !version->is_int64() || version->get_int64() < kPlanVersionMin ||
+      version->get_int64() > kPlanVersion) {
+    FailFormat(fmt::format("its format is not version {} to {}", kPlanVersionMin, kPlanVersion));
   }
   Plan plan;
-  Reader reader(object);
+  Reader reader(object, static_cast<int>(version->get_int64()));
   List(reader, plan);
   reader.Finish();
   return plan;
@@ -319,6 +340,22 @@ std::string HashOf(const Plan& plan) {
   const std::string content = Serialized(plan, false);
   const XXH128_hash_t hash = XXH3_128bits(content.data(), content.size());
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+}
+
+std::string PhaseOf(const Plan& plan, const Step& step) {
+  const bool keeps = std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step& other) {
+    return other.kind == StepKind::kContract;
+  });
+  if (!keeps) return {};
+  switch (step.kind) {
+    case StepKind::kDdl:
+    case StepKind::kSyncOn:
+      return "expand";
+    case StepKind::kSyncOff:
+      return "cut over";
+    default:
+      return NameOf(step.kind);
+  }
 }
 
 const char* NameOf(Order order) { return EnumText(order); }

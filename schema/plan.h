@@ -16,9 +16,17 @@
 
 namespace pawl::schema {
 
-inline constexpr int kPlanVersion = 1;
+// Plans of every version from kPlanVersionMin on are read, and keep the hash that they were made with:
+// a run that an older pawl began is finished or taken back by this one.
+inline constexpr int kPlanVersion = 2;
+inline constexpr int kPlanVersionMin = 1;
 
-enum class StepKind { kDdl, kSyncOn, kBackfill, kSyncOff };
+// What is done when:
+//
+//   forward:   kDdl, kSyncOn, kBackfill in order -> proof -> kSyncOff, kCutOver
+//   back:      kWayBack (where the cut-over has happened) -> kCutOver -> the others
+//   contract:  kContract, once there is no way back any more
+enum class StepKind { kDdl, kSyncOn, kBackfill, kSyncOff, kCutOver, kWayBack, kContract };
 
 // The order in which rows are visited (docs/concepts.md, "Order").
 enum class Order { kKey, kBlock, kKeyStrides, kBlockStrides };
@@ -28,8 +36,10 @@ enum class Order { kKey, kBlock, kKeyStrides, kBlockStrides };
 //   kImage:    UPDATE: old and written values of the changed columns. DELETE: whole rows.
 //              INSERT: the keys and a hash of each inserted row.
 //   kInverse:  nothing but the range; a SET list given by the user takes a row back.
+//   kColumn:   nothing; what it fills is a column of Pawl's own, which goes with the step that made
+//              it. Whatever the application wrote there is in the other column too.
 //   kNone:     nothing; the step cannot be reverted.
-enum class UndoKind { kImplicit, kImage, kInverse, kNone };
+enum class UndoKind { kImplicit, kImage, kInverse, kColumn, kNone };
 
 // Fits the bits of a 32-bit hash with the largest stride, 2^14 (see Residue in render_slice.cc).
 inline constexpr std::int64_t kSaltMax = 15;
@@ -135,8 +145,14 @@ struct Step {
   std::string settled;
   std::string leftover;
   std::string clear;
-  TableName table;             // What it touches; for the conflict check between runs.
-  std::string created_column;  // ADD COLUMN: the column; empty for all else.
+  // Asked once `sql` (kWayBack: `inverse`) has happened. Each row that it gives is named, `reopen`
+  // is run and the run fails: something stands in the way that nobody can add to any more.
+  std::string question;
+  std::string reopen;
+  TableName table;              // What it touches; for the conflict check between runs.
+  std::vector<TableName> also;  // Other tables that it locks.
+  bool is_own = false;          // It makes or moves what is Pawl's own: no row is lost with it.
+  std::string created_column;   // ADD COLUMN: the column; empty for all else.
   std::optional<Backfill> backfill;
   Estimate estimate;
 };
@@ -164,6 +180,10 @@ Plan FromJson(const std::string& json);
 
 // The hash that names a plan: of its content without estimates and without `hash` itself.
 std::string HashOf(const Plan& plan);
+
+// "expand", "backfill", "cut over", "contract"; "way back" for what a revert alone does. Empty for a
+// plan that keeps no old shape.
+std::string PhaseOf(const Plan& plan, const Step& step);
 
 const char* NameOf(Order order);    // "key strides"
 const char* NameOf(UndoKind undo);  // "image"

@@ -8,9 +8,13 @@
 #include "db/error.h"
 #include "db/quote.h"
 #include "schema/backfill_planner.h"
+#include "schema/drop_forms.h"
+#include "schema/move_steps.h"
 #include "schema/online_forms.h"
+#include "schema/rename_forms.h"
 #include "schema/schema_view.h"
 #include "schema/throttle_options.h"
+#include "schema/type_change.h"
 
 namespace pawl::schema {
 namespace {
@@ -222,6 +226,27 @@ SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
   Step step_;
 };
 
+void PlanOnline(Planning& planning, const Statement& statement) {
+  const std::optional<AstValue> node = ParseOneStatement(statement.text);
+  if (IsTypeChange(*node)) return PlanTypeChange(planning, statement);
+  if (IsRename(*node)) return PlanRename(planning, statement);
+  if (IsDrop(*node)) return PlanDrop(planning, statement);
+  for (Step& step : OnlineSteps(planning, statement)) planning.Add(std::move(step));
+}
+
+// What a statement before has moved is in its place only at the end of the run.
+void RefuseAfterMove(const Planning& planning, const Statement& statement) {
+  if (planning.moved.empty()) return;
+  std::vector<TableName> names = statement.other_tables;
+  names.push_back(statement.target);
+  names.push_back(statement.source);
+  for (const TableName& name : names) {
+    if (name.name.empty()) continue;
+    const std::optional<TableShape> table = planning.schema.Find(name);
+    if (table) RequireNotMoved(planning, planning.PlaceOf(statement), table->name);
+  }
+}
+
 bool IsBackfill(const Statement& statement) {
   return statement.kind == StatementKind::kUpdate || statement.kind == StatementKind::kDelete ||
          statement.kind == StatementKind::kInsertSelect;
@@ -249,13 +274,14 @@ Plan MakePlan(db::Session& session, const MigrationFile& migration) {
   plan.pace = FileOption(migration, "pace");
   plan.throttle = ToText(ThrottleOf(migration));
   SchemaView schema(session);
-  Planning planning{reading, migration, schema, plan.search_path, plan.time_zone, {}};
+  Planning planning{reading, migration, schema, plan.search_path, plan.time_zone, {}, {}};
   for (const Statement& statement : migration.statements) {
     CheckRefusals(planning.PlaceOf(statement), statement);
+    RefuseAfterMove(planning, statement);
     if (IsBackfill(statement)) {
       PlanBackfill(planning, statement);
     } else if (statement.kind == StatementKind::kOnlineDdl) {
-      for (Step& step : OnlineSteps(planning, statement)) planning.Add(std::move(step));
+      PlanOnline(planning, statement);
     } else {
       DdlPlanner(planning, statement).Plan();
     }

@@ -24,6 +24,8 @@ struct Planning {
   std::string search_path;
   std::string time_zone;
   std::vector<Step> steps;  // Numbered from 1, in order.
+  std::vector<TableName>
+      moved;  // Tables whose shape changes with a cut-over at the end of the run.
 
   void Add(Step step) {
     step.number = static_cast<int>(steps.size()) + 1;

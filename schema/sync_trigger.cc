@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "db/quote.h"
+#include "schema/shape_trigger.h"
 
 namespace pawl::schema {
 namespace {
@@ -19,24 +20,6 @@ std::string TriggerName(const SyncTrigger& trigger) {
 
 std::string TableSql(const SyncTrigger& trigger) {
   return QuoteName(trigger.table.schema, trigger.table.name);
-}
-
-std::string Settings(const SyncTrigger& trigger) {
-  std::string settings;
-  if (!trigger.search_path.empty()) settings += "\n  SET search_path = " + trigger.search_path;
-  if (!trigger.time_zone.empty()) {
-    settings += "\n  SET \"TimeZone\" = " + db::QuoteLiteral(trigger.time_zone) +
-                "\n  SET \"DateStyle\" = 'ISO, YMD'\n  SET \"IntervalStyle\" = 'postgres'\n  "
-                "SET bytea_output = 'hex'\n  SET extra_float_digits = 1";
-  }
-  return settings;
-}
-
-// A tag that does not occur in the body, or the body would end early.
-std::string TagFor(const std::string& body) {
-  std::string tag = "$pawl$";
-  while (body.find(tag) != std::string::npos) tag.insert(tag.size() - 1, "_");
-  return tag;
 }
 
 std::string Derived(const SyncTrigger& trigger) {
@@ -119,17 +102,16 @@ std::string Events(const SyncTrigger& trigger) {
 }  // namespace
 
 std::string RenderSyncOn(const SyncTrigger& trigger) {
-  const std::string body = Body(trigger);
-  const std::string tag = TagFor(body);
-  return fmt::format(R"(CREATE FUNCTION {0}() RETURNS trigger
+  return fmt::format(
+      R"(CREATE FUNCTION {0}() RETURNS trigger
   LANGUAGE plpgsql{1}
-AS {2}{3}{2};
-CREATE TRIGGER {4}
-  BEFORE {5} ON {6}
+AS {2};
+CREATE TRIGGER {3}
+  BEFORE {4} ON {5}
   FOR EACH ROW
   EXECUTE FUNCTION {0}())",
-                     FunctionName(trigger), Settings(trigger), tag, body, TriggerName(trigger),
-                     Events(trigger), TableSql(trigger));
+      FunctionName(trigger), FunctionSettings(trigger.search_path, trigger.time_zone),
+      DollarQuoted(Body(trigger)), TriggerName(trigger), Events(trigger), TableSql(trigger));
 }
 
 std::string RenderSyncOff(const SyncTrigger& trigger) {

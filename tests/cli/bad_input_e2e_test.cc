@@ -92,12 +92,14 @@ TEST_F(BadInputE2eTest, AStatementTimeoutOfTheRoleDoesNotApply) {
 }
 
 TEST_F(BadInputE2eTest, ARunThatDoesNotExistIsNamed) {
-  for (const char* command : {"pause", "resume", "abort", "worker", "verify", "revert"}) {
+  for (const char* command :
+       {"pause", "resume", "abort", "worker", "verify", "revert", "contract"}) {
     SCOPED_TRACE(command);
     ExpectRefused(RunPawl({command, "99"}, database_.url()), "no ");
   }
   ASSERT_EQ(RunPawl({"init"}, database_.url()).exit_code, 0);
-  for (const char* command : {"pause", "resume", "abort", "worker", "verify", "revert"}) {
+  for (const char* command :
+       {"pause", "resume", "abort", "worker", "verify", "revert", "contract"}) {
     SCOPED_TRACE(command);
     ExpectRefused(RunPawl({command, "99"}, database_.url()), "99");
   }

@@ -232,7 +232,7 @@ TEST_F(SpanRowPgTest, TheRunMayMoveAsTheModelDoes) {
       {"running", "paused"},   {"running", "verifying"},  {"paused", "running"},
       {"paused", "reverting"}, {"verifying", "paused"},   {"verifying", "completed"},
       {"verifying", "failed"}, {"failed", "reverting"},   {"completed", "reverting"},
-      {"reverting", "paused"}, {"reverting", "reverted"},
+      {"reverting", "paused"}, {"reverting", "reverted"}, {"completed", "contracted"},
   };
   for (const auto& [from, to] : edges) {
     database_.Exec(fmt::format("UPDATE pawl.run SET state = '{}'", from));
@@ -245,6 +245,7 @@ TEST_F(SpanRowPgTest, TheRunMayMoveAsTheModelDoes) {
                                                         {"reverting", "running"},
                                                         {"reverted", "running"},
                                                         {"aborted", "running"},
+                                                        {"contracted", "reverting"},
                                                         {"completed", "running"}}) {
     database_.Exec(fmt::format("UPDATE pawl.run SET state = '{}'", from));
     EXPECT_THROW(checkpoints::MoveRun(session_, 1, to, ""), db::Error) << from << " to " << to;

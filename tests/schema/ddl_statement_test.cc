@@ -143,7 +143,9 @@ TEST(OnlineDdlTest, IsTakenForThePlannerToMakeStepsOf) {
         "ALTER TABLE app.t ALTER c SET NOT NULL",
         "ALTER TABLE app.t ADD CONSTRAINT c CHECK (a > 0)",
         "ALTER TABLE app.t ADD FOREIGN KEY (a) REFERENCES u", "ALTER TABLE app.t ADD UNIQUE (a)",
-        "ALTER TABLE app.t ADD PRIMARY KEY (a)", "ALTER TABLE app.t VALIDATE CONSTRAINT c"}) {
+        "ALTER TABLE app.t ADD PRIMARY KEY (a)", "ALTER TABLE app.t VALIDATE CONSTRAINT c",
+        "ALTER TABLE app.t ALTER a TYPE bigint", "ALTER TABLE app.t RENAME TO u",
+        "ALTER TABLE app.t RENAME a TO b", "ALTER TABLE app.t DROP COLUMN a"}) {
     const Statement statement = Parse(text);
     EXPECT_EQ(statement.kind, StatementKind::kOnlineDdl) << text;
     EXPECT_EQ(statement.target, (TableName{"app", "t"})) << text;
@@ -151,22 +153,28 @@ TEST(OnlineDdlTest, IsTakenForThePlannerToMakeStepsOf) {
   }
   EXPECT_EQ(Parse("DROP INDEX i").kind, StatementKind::kOnlineDdl);
   EXPECT_EQ(Parse("REINDEX TABLE t").kind, StatementKind::kOnlineDdl);
+  EXPECT_EQ(Parse("DROP TABLE t").kind, StatementKind::kOnlineDdl);
+  EXPECT_TRUE(Parse("ALTER TYPE e ADD VALUE 'a'").refusals.empty());
 }
 
 TEST(OtherDdlTest, EverythingElseIsRefusedByName) {
   const std::vector<std::pair<std::string, std::string>> kCases = {
-      {"ALTER TABLE t ALTER c TYPE bigint", "ddl: ALTER COLUMN … TYPE would rewrite"},
-      {"ALTER TABLE t DROP c", "ddl: DROP COLUMN cannot be taken back"},
+      {"ALTER FOREIGN TABLE t ALTER c TYPE bigint", "ddl: ALTER of anything but a table"},
       {"ALTER TABLE t ADD EXCLUDE USING gist (a WITH =)", "ddl: ADD CONSTRAINT … EXCLUDE"},
       {"ALTER TABLE t ADD CONSTRAINT c UNIQUE USING INDEX i", "ddl: This form of ADD CONSTRAINT"},
+      {"ALTER TABLE t SET UNLOGGED", "ddl: SET UNLOGGED rewrites the whole table"},
+      {"ALTER TABLE t SET TABLESPACE fast", "ddl: SET TABLESPACE copies the whole table"},
+      {"ALTER TABLE t ATTACH PARTITION p DEFAULT", "ddl: ATTACH PARTITION reads the whole"},
+      {"ALTER TABLE t DETACH PARTITION p", "ddl: DETACH PARTITION stops all reads"},
+      {"ALTER TYPE e RENAME VALUE 'a' TO 'b'", "ddl: ALTER TYPE is not known"},
       {"ALTER TABLE t ENABLE ROW LEVEL SECURITY", "ddl: This form of ALTER TABLE"},
-      {"ALTER TABLE t ADD a int, ADD b int", "ddl: ALTER TABLE with several changes"},
+      {"ALTER TABLE t ADD a int, DROP b", "ddl: ALTER TABLE with several changes"},
       {"ALTER VIEW v ALTER c SET DEFAULT 1", "ddl: ALTER of anything but a table"},
-      {"ALTER TABLE t RENAME TO u", "ddl: ALTER TABLE changes a name"},
+      {"ALTER VIEW t RENAME TO u", "ddl: ALTER VIEW changes a name"},
       {"CREATE SCHEMA s CREATE TABLE t (a int)", "ddl: CREATE SCHEMA with elements"},
       {"CREATE TEMP SEQUENCE s", "ddl: A temporary sequence"},
       {"CREATE OR REPLACE VIEW v AS SELECT 1", "ddl: CREATE OR REPLACE VIEW is not known"},
-      {"DROP TABLE t", "ddl: DROP TABLE cannot be taken back"},
+      {"DROP VIEW t", "ddl: DROP VIEW cannot be taken back"},
       {"TRUNCATE t", "ddl: TRUNCATE throws all rows away"},
       {"VACUUM t", "ddl: VACUUM is no part of a migration"},
       {"SET work_mem = '1GB'", "ddl: SET would hold for one of many connections"},

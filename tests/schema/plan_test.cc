@@ -89,13 +89,32 @@ std::string Replaced(std::string text, const std::string& from, const std::strin
   return text.replace(at, from.size(), to);
 }
 
+// As the first version wrote it: a run that it began must be finished or taken back by this one.
+TEST(PlanTest, AnOlderVersionsPlanKeepsItsHash) {
+  const std::string json =
+      R"({"version":1,"migration":"old","migration_hash":"","hash":"5a57e39a45852cc28a86618fbacb9f1d",)"
+      R"("database":"","system_identifier":"","server_version":0,"search_path":"","time_zone":"",)"
+      R"("workers":0,"pace":0,"throttle":"","notes":[],"steps":[{"number":1,"kind":"ddl","title":"t",)"
+      R"("lock":"","why":"","notes":[],"line":0,"sql":"SELECT 1","inverse":"",)"
+      R"("table":{"schema":"public","name":"t"},"created_column":"","alone":false,"settled":"",)"
+      R"("leftover":"","clear":"","backfill":null,"estimate":{"rows":0,"batches":0,"wal_bytes":0,)"
+      R"("undo_bytes":0,"growth_bytes":0,"seconds_low":0E0,"seconds_high":0E0}}]})";
+  const Plan plan = FromJson(json);
+  EXPECT_EQ(plan.steps.at(0).sql, "SELECT 1");
+  EXPECT_EQ(plan.hash, HashOf(plan));
+  EXPECT_EQ(ToJson(plan), json);
+  ExpectRefused(Replaced(json, "\"clear\":\"\",", "\"clear\":\"\",\"is_own\":false,"));
+}
+
 TEST(PlanTest, AnotherVersionsPlanIsRefused) {
   const std::string json = ToJson(SamplePlan());
   ExpectRefused("");
   ExpectRefused("[]");
   ExpectRefused(json.substr(0, json.size() / 2));
-  ExpectRefused(Replaced(json, "\"version\":1", "\"version\":2"));
-  ExpectRefused(Replaced(json, "\"version\":1", "\"version\":1,\"more\":1"));
+  ExpectRefused(Replaced(json, "\"version\":2", "\"version\":0"));
+  ExpectRefused(Replaced(json, "\"version\":2", "\"version\":1"));
+  ExpectRefused(Replaced(json, "\"version\":2", "\"version\":3"));
+  ExpectRefused(Replaced(json, "\"version\":2", "\"version\":2,\"more\":1"));
   ExpectRefused(Replaced(json, "\"stride\":16,", ""));
   ExpectRefused(Replaced(json, "\"stride\":16", "\"stride\":\"16\""));
   ExpectRefused(Replaced(json, "block strides", "spiral"));

@@ -1,0 +1,101 @@
+// The end of an old shape: `pawl contract RUN`.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "checkpoints/run_store.h"
+#include "checkpoints/step_store.h"
+#include "db/error.h"
+#include "db/fault.h"
+#include "engine/ddl.h"
+#include "engine/engine.h"
+#include "engine/preconditions.h"
+#include "engine/run_process.h"
+
+namespace pawl::engine {
+namespace {
+
+// A revert moves the run first, by MoveRun, which needs this row: either it comes before and this
+// fails, or it waits, and then finds a step that is contracted. And of two who contract, the second
+// one drops nothing: by then the name may be that of what a later run keeps.
+void RequireCompleted(db::Session& session, std::int64_t run, int step) {
+  const auto found = session.Query(
+      "SELECT state FROM pawl.run WHERE run_id = $1::bigint FOR UPDATE", {std::to_string(run)});
+  const std::string state = db::ToText(found.rows.at(0)[0]);
+  if (state != "completed") {
+    db::FailInput(fmt::format(
+        "Run {} is {}; only a completed run can be contracted. Nothing more was changed.", run,
+        state));
+  }
+  if (checkpoints::StepState(session, run, step) == "done") {
+    db::FailInput(fmt::format(
+        "Somebody else contracts run {} at this moment. Give the same command again.", run));
+  }
+}
+
+}  // namespace
+
+std::int64_t StepsToContract(const schema::Plan& plan) {
+  return std::count_if(plan.steps.begin(), plan.steps.end(), [](const schema::Step& step) {
+    return step.kind == schema::StepKind::kContract;
+  });
+}
+
+// Each step is a transaction with its own bookkeeping: killed anywhere, it is carried on by the same
+// command.
+RunResult Engine::Contract(std::int64_t run, const OnProgress& on_progress) {
+  const auto opened = OpenControl(where_);
+  db::Session& session = *opened;
+  RunResult result;
+  checkpoints::RunRow row = checkpoints::LoadRun(session, run);
+  result.run = run;
+  result.migration = row.migration;
+  result.already_done = row.state == "contracted";
+  if (!result.already_done) {
+    const schema::Plan plan = checkpoints::LoadPlan(session, row.plan_hash);
+    RequireSameServer(where_, session, plan);
+    session.Execute(db::SettingsSql(SettingsOf(plan)));
+    if (StepsToContract(plan) == 0) {
+      db::FailInput(fmt::format(
+          "Run {} ({}) has kept no old shape: there is nothing to contract. Nothing was changed.",
+          run, row.migration));
+    }
+    checkpoints::RequireNoRivals(session, plan, run);
+    Progress progress;
+    progress.run = run;
+    progress.migration = row.migration;
+    progress.state = row.state;
+    progress.steps = static_cast<int>(plan.steps.size());
+    for (const schema::Step& step : plan.steps) {
+      if (step.kind != schema::StepKind::kContract ||
+          checkpoints::StepState(session, run, step.number) == "done") {
+        continue;
+      }
+      progress.step = step.number;
+      progress.step_title = step.title;
+      PAWL_FAULT("before_contract");
+      const bool done = RunDdl(
+          session, DdlFor(step, step.sql),
+          [&] {
+            RequireCompleted(session, run, step.number);
+            checkpoints::SetStepState(session, run, step.number, "done");
+          },
+          [&](const std::string& sentence) {
+            progress.note = sentence;
+            if (on_progress) on_progress(progress);
+            return !pause_requested_.load();
+          });
+      PAWL_FAULT("after_contract");
+      if (!done) {
+        result.state = "completed";
+        return result;
+      }
+    }
+    checkpoints::MoveRun(session, run, "contracted", "the old shape is gone", "contract");
+    row = checkpoints::LoadRun(session, run);
+  }
+  result.state = row.state;
+  return result;
+}
+
+}  // namespace pawl::engine

@@ -1,0 +1,369 @@
+#include "schema/column_uses.h"
+
+#include <fmt/format.h>
+
+#include "db/quote.h"
+#include "schema/shape_trigger.h"
+
+namespace pawl::schema {
+namespace {
+
+using db::QuoteName;
+using db::ToBool;
+using db::ToInt;
+using db::ToText;
+
+std::string OrEmpty(const db::Value& value) { return value.value_or(""); }
+
+// One text: what hangs on the column, without our own triggers and indexes. The constraints of contype n are
+// NOT NULL, which the column itself says too, in every version.
+std::string StandingSql(const TableName& table, const std::string& column) {
+  return fmt::format(
+      R"sql(SELECT coalesce(pg_catalog.string_agg(DISTINCT line, '; ' ORDER BY line), 'nothing') FROM (
+  SELECT o.type || ' ' || o.identity AS line
+    FROM pg_catalog.pg_attribute AS a
+    JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+     AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+   CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) AS o
+   WHERE a.attrelid = pg_catalog.to_regclass({0}) AND a.attname = {1}
+     AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
+                      WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
+                        AND pg_catalog.starts_with(t.tgname::text, {2}))
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k
+                      WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid
+                        AND k.contype = 'n')
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c
+                      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
+                        AND c.relkind = 'i' AND pg_catalog.right(c.relname::text, {4}) = {3})
+  UNION ALL
+  SELECT word FROM pg_catalog.pg_attribute AS a
+   CROSS JOIN LATERAL (VALUES (a.attnotnull, 'NOT NULL'), (a.atthasdef, 'a default'),
+                              (a.attidentity <> '', 'identity')) AS words (is_so, word)
+   WHERE a.attrelid = pg_catalog.to_regclass({0}) AND a.attname = {1} AND is_so
+) AS lines)sql",
+      db::QuoteLiteral(QuoteName(table.schema, table.name)), db::QuoteLiteral(column),
+      db::QuoteLiteral(kShapeTriggerPrefix), db::QuoteLiteral(kOldSuffix),
+      std::string_view(kOldSuffix).size());
+}
+
+// Thread safety: none. Lives for one reading.
+class Reading {
+ public:
+  Reading(db::Session& session, const TableShape& table, const std::string& column)
+      : session_(session), table_(table), column_(column), oid_(std::to_string(table.oid)) {}
+
+  ColumnUses Read() {
+    ReadColumn();
+    ReadTableObstacles();
+    ReadDependents();
+    ReadSequence();
+    ReadIndexes();
+    ReadConstraints();
+    ReadGrants();
+    uses_.standing = ToText(session_.Query(StandingSql(table_.name, column_)).rows.at(0)[0]);
+    return std::move(uses_);
+  }
+
+ private:
+  db::Result Ask(const std::string& sql) { return session_.Query(sql, {oid_, attnum_}); }
+
+  void Obstruct(const std::string& obstacle) {
+    if (uses_.obstacle.empty()) uses_.obstacle = obstacle;
+  }
+
+  void ObstructMove(const std::string& obstacle) {
+    if (uses_.move_obstacle.empty()) uses_.move_obstacle = obstacle;
+  }
+
+  void ReadColumn() {
+    const db::Row row = session_
+                            .Query(
+                                R"(
+SELECT a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
+       a.attidentity, a.attgenerated <> '', coalesce(a.attstattarget, -1),
+       pg_catalog.array_to_string(a.attoptions, ', '),
+       pg_catalog.col_description(a.attrelid, a.attnum), t.typtype = 'd',
+       a.attcollation <> t.typcollation
+  FROM pg_catalog.pg_attribute AS a
+  JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+  LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+ WHERE a.attrelid = $1::pg_catalog.oid AND a.attname = $2)",
+                                {oid_, column_})
+                            .rows.at(0);
+    attnum_ = ToText(row[0]);
+    uses_.type = ToText(row[1]);
+    uses_.not_null = ToBool(row[2]);
+    uses_.default_value = OrEmpty(row[3]);
+    if (!OrEmpty(row[4]).empty()) uses_.identity = ToText(row[4])[0];
+    if (ToBool(row[5])) Obstruct("it is a generated column");
+    if (ToInt(row[6]) >= 0) {
+      uses_.settings.push_back(fmt::format("SET STATISTICS {}", ToText(row[6])));
+    }
+    if (!OrEmpty(row[7]).empty()) uses_.settings.push_back(fmt::format("SET ({})", *row[7]));
+    uses_.comment = OrEmpty(row[8]);
+    uses_.has_own_collation = ToBool(row[10]);
+    if (ToBool(row[9])) {
+      ObstructMove("its type is a domain, whose rules would hold for the old values too");
+    }
+  }
+
+  void ReadTableObstacles() {
+    const db::Row row = Ask(R"(
+SELECT c.reloftype <> 0,
+       (SELECT i.inhrelid::pg_catalog.regclass::text FROM pg_catalog.pg_inherits AS i
+         WHERE i.inhparent = c.oid LIMIT 1),
+       (SELECT i.inhparent::pg_catalog.regclass::text FROM pg_catalog.pg_inherits AS i
+         WHERE i.inhrelid = c.oid LIMIT 1),
+       (SELECT u.attrelid::pg_catalog.regclass::text FROM pg_catalog.pg_attribute AS u
+          JOIN pg_catalog.pg_type AS t ON t.oid = u.atttypid
+         WHERE (u.atttypid = c.reltype OR t.typelem = c.reltype AND c.reltype <> 0)
+           AND NOT u.attisdropped LIMIT 1),
+       (SELECT p.pubname FROM pg_catalog.pg_publication_tables AS p
+         WHERE p.schemaname = n.nspname AND p.tablename = c.relname LIMIT 1),
+       c.relreplident = 'i', $2::text
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE c.oid = $1::pg_catalog.oid)")
+                            .rows.at(0);
+    const std::string name = Readable(table_.name);
+    if (table_.kind == 'p') ObstructMove(fmt::format("{} is partitioned", name));
+    if (ToBool(row[0])) ObstructMove(fmt::format("{} is a table of a type", name));
+    if (row[1]) ObstructMove(fmt::format("{} inherits from {}", *row[1], name));
+    if (row[2]) ObstructMove(fmt::format("{} belongs to {}", name, *row[2]));
+    if (row[3]) ObstructMove(fmt::format("{} has a column of its row type", *row[3]));
+    if (row[4]) {
+      ObstructMove(
+          fmt::format("publication {} publishes {}, and its subscribers would lack the columns",
+                      *row[4], name));
+    }
+    if (ToBool(row[5])) {
+      ObstructMove(fmt::format("the replica identity of {} is an index of its own", name));
+    }
+  }
+
+  // Everything that PostgreSQL's books tie to the column, but what can be moved.
+  void ReadDependents() {
+    const db::Result found = Ask(R"(
+SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+  FROM pg_catalog.pg_depend AS d
+ WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+   AND d.refobjid = $1::pg_catalog.oid AND d.refobjsubid = $2::integer
+   AND NOT (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND EXISTS (
+              SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = d.objid
+                 AND (c.relkind = 'i' OR c.relkind = 'S' AND d.deptype IN ('a', 'i'))))
+   AND NOT (d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND EXISTS (
+              SELECT FROM pg_catalog.pg_constraint AS c
+               WHERE c.oid = d.objid AND c.contype IN ('c', 'f', 'p', 'u', 'n')))
+   AND NOT (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND EXISTS (
+              SELECT FROM pg_catalog.pg_attrdef AS a
+               WHERE a.oid = d.objid AND a.adrelid = d.refobjid AND a.adnum = d.refobjsubid))
+ ORDER BY 1)");
+    if (found.rows.empty()) return;
+    Obstruct(fmt::format("{} depends on it", ToText(found.rows[0][0])));
+  }
+
+  void ReadSequence() {
+    const db::Result found = Ask(R"(
+SELECT n.nspname, c.relname, d.deptype = 'i', s.seqstart, s.seqincrement, s.seqcache, s.seqcycle,
+       s.seqmin, s.seqmax, pg_catalog.format_type(s.seqtypid, NULL),
+       pg_catalog.obj_description(c.oid, 'pg_class'), c.oid,
+       (SELECT pg_catalog.pg_describe_object(o.classid, o.objid, o.objsubid)
+          FROM pg_catalog.pg_depend AS o
+         WHERE o.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND o.refobjid = c.oid
+           AND o.deptype = 'n'
+           AND NOT EXISTS (SELECT FROM pg_catalog.pg_attrdef AS a WHERE a.oid = o.objid
+                              AND a.adrelid = d.refobjid AND a.adnum = d.refobjsubid) LIMIT 1)
+  FROM pg_catalog.pg_depend AS d
+  JOIN pg_catalog.pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = c.oid
+ WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+   AND d.refobjid = $1::pg_catalog.oid AND d.refobjsubid = $2::integer
+   AND d.deptype IN ('a', 'i'))");
+    if (found.rows.size() > 1) ObstructMove("it owns several sequences");
+    if (found.rows.size() != 1) return;
+    const db::Row& row = found.rows[0];
+    SequenceUse& sequence = uses_.sequence;
+    sequence.name = {ToText(row[0]), ToText(row[1])};
+    sequence.is_identity = ToBool(row[2]);
+    sequence.options = fmt::format("START {} INCREMENT {} CACHE {}{}", ToText(row[3]),
+                                   ToText(row[4]), ToText(row[5]), ToBool(row[6]) ? " CYCLE" : "");
+    sequence.minimum = ToText(row[7]);
+    sequence.maximum = ToText(row[8]);
+    sequence.type = ToText(row[9]);
+    sequence.comment = OrEmpty(row[10]);
+    if (!sequence.is_identity) return;
+    if (row[12]) ObstructMove(fmt::format("{} depends on its sequence", *row[12]));
+    const std::string name = QuoteName(sequence.name.schema, sequence.name.name);
+    for (const db::Row& grant :
+         Grants("c.relacl", "pg_class AS c WHERE c.oid = $1", ToText(row[11]))) {
+      sequence.grants.push_back(fmt::format("GRANT {} ON SEQUENCE {} TO {}{}", ToText(grant[0]),
+                                            name, ToText(grant[1]), ToText(grant[2])));
+    }
+  }
+
+  // Privilege, grantee and the end of the GRANT, without the owner's own.
+  std::vector<db::Row> Grants(const char* list, const std::string& from, const std::string& oid) {
+    return session_
+        .Query(fmt::format(R"(
+SELECT g.privilege_type,
+       CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END,
+       CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+  FROM (SELECT {} AS list, c.relowner FROM pg_catalog.{}::pg_catalog.oid) AS acl
+ CROSS JOIN LATERAL pg_catalog.aclexplode(acl.list) AS g
+  LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = g.grantee
+ WHERE g.grantee <> acl.relowner ORDER BY 1, 2)",
+                           list, from),
+               {oid})
+        .rows;
+  }
+
+  void ReadIndexes() {
+    const db::Result found = Ask(fmt::format(R"(
+SELECT c.relname, pg_catalog.pg_get_indexdef(c.oid), s.spcname, i.indisunique,
+       i.indexprs IS NOT NULL OR i.indpred IS NOT NULL, i.indisclustered, k.contype,
+       coalesce(k.condeferrable, false), coalesce(k.condeferred, false),
+       pg_catalog.obj_description(c.oid, 'pg_class'),
+       pg_catalog.obj_description(k.oid, 'pg_constraint'), i.indisvalid,
+       EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid
+                  AND a.attstattarget >= {}),
+       EXISTS (SELECT FROM pg_catalog.unnest(i.indclass) AS u(class)
+                 JOIN pg_catalog.pg_opclass AS o ON o.oid = u.class WHERE NOT o.opcdefault)
+  FROM pg_catalog.pg_index AS i
+  JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+  LEFT JOIN pg_catalog.pg_tablespace AS s ON s.oid = c.reltablespace
+  LEFT JOIN pg_catalog.pg_constraint AS k ON k.conindid = c.oid AND k.contype IN ('p', 'u', 'x')
+ WHERE i.indrelid = $1::pg_catalog.oid
+   AND ($2::integer = ANY (i.indkey) OR EXISTS (
+         SELECT FROM pg_catalog.pg_depend AS d
+          WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+            AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+            AND d.refobjid = i.indrelid AND d.refobjsubid = $2::integer))
+ ORDER BY c.relname)",
+                                             session_.server_version() >= 170000 ? 0 : 1));
+    for (const db::Row& row : found.rows) {
+      IndexUse index;
+      index.name = ToText(row[0]);
+      index.definition = ToText(row[1]);
+      index.tablespace = OrEmpty(row[2]);
+      index.is_unique = ToBool(row[3]);
+      index.is_computed = ToBool(row[4]);
+      index.is_clustered = ToBool(row[5]);
+      index.constraint_type = OrEmpty(row[6]);
+      index.is_deferrable = ToBool(row[7]);
+      index.is_deferred = ToBool(row[8]);
+      index.comment = OrEmpty(row[9]);
+      index.constraint_comment = OrEmpty(row[10]);
+      if (index.constraint_type == "x") {
+        ObstructMove(
+            fmt::format("the index of exclusion constraint {} cannot be built while others "
+                        "write",
+                        index.name));
+      }
+      if (!ToBool(row[11]))
+        ObstructMove(fmt::format("index {} is invalid: drop it first", index.name));
+      if (ToBool(row[12])) {
+        ObstructMove(fmt::format("index {} has a statistics target of its own", index.name));
+      }
+      if (ToBool(row[13])) {
+        ObstructMove(fmt::format("index {} uses an operator class that is not its type's default",
+                                 index.name));
+      }
+      uses_.indexes.push_back(std::move(index));
+    }
+  }
+
+  void ReadConstraints() {
+    const db::Result found = Ask(R"(
+SELECT k.contype, k.conname, tn.nspname, t.relname, f.relname IS NOT NULL, fn.nspname, f.relname,
+       k.conrelid = $1::pg_catalog.oid AND $2::smallint = ANY (k.conkey),
+       coalesce(k.confrelid = $1::pg_catalog.oid AND $2::smallint = ANY (k.confkey), false),
+       pg_catalog.pg_get_constraintdef(k.oid), k.convalidated,
+       pg_catalog.obj_description(k.oid, 'pg_constraint'), t.relkind = 'p' OR f.relkind = 'p',
+       pg_catalog.pg_has_role(t.relowner, 'USAGE')
+  FROM pg_catalog.pg_constraint AS k
+  JOIN pg_catalog.pg_class AS t ON t.oid = k.conrelid
+  JOIN pg_catalog.pg_namespace AS tn ON tn.oid = t.relnamespace
+  LEFT JOIN pg_catalog.pg_class AS f ON f.oid = k.confrelid
+  LEFT JOIN pg_catalog.pg_namespace AS fn ON fn.oid = f.relnamespace
+ WHERE k.contype IN ('c', 'f')
+   AND (k.conrelid = $1::pg_catalog.oid AND $2::smallint = ANY (k.conkey)
+        OR k.confrelid = $1::pg_catalog.oid AND $2::smallint = ANY (k.confkey))
+   AND k.conparentid = 0
+ ORDER BY k.conname)");
+    for (const db::Row& row : found.rows) {
+      const std::string name = ToText(row[1]);
+      if (ToText(row[0]) == "c") {
+        uses_.checks.push_back({name, ToText(row[9]), ToBool(row[10]), OrEmpty(row[11])});
+        continue;
+      }
+      ForeignKeyUse key;
+      key.name = name;
+      key.table = {ToText(row[2]), ToText(row[3])};
+      key.other = {OrEmpty(row[5]), OrEmpty(row[6])};
+      key.is_referring = ToBool(row[7]);
+      key.is_referenced = ToBool(row[8]);
+      key.definition = ToText(row[9]);
+      key.is_validated = ToBool(row[10]);
+      key.comment = OrEmpty(row[11]);
+      if (ToBool(row[12])) {
+        ObstructMove(fmt::format("foreign key {} of {} has a partitioned table on one side", name,
+                                 Readable(key.table)));
+      }
+      if (!ToBool(row[13])) {
+        ObstructMove(fmt::format("foreign key {} is that of {}, whose owner this role is not", name,
+                                 Readable(key.table)));
+      }
+      uses_.foreign_keys.push_back(std::move(key));
+    }
+  }
+
+  void ReadGrants() {
+    const std::string from = fmt::format(
+        "pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid WHERE "
+        "a.attnum = {} AND a.attrelid = $1",
+        attnum_);
+    for (const db::Row& grant : Grants("a.attacl", from, oid_)) {
+      uses_.grants.push_back(fmt::format("GRANT {} (%) ON {} TO {}{}", ToText(grant[0]),
+                                         QuoteName(table_.name.schema, table_.name.name),
+                                         ToText(grant[1]), ToText(grant[2])));
+    }
+  }
+
+  db::Session& session_;
+  const TableShape& table_;
+  const std::string& column_;
+  const std::string oid_;
+  std::string attnum_;
+  ColumnUses uses_;
+};
+
+}  // namespace
+
+ColumnUses ReadColumnUses(db::Session& session, const TableShape& table,
+                          const std::string& column) {
+  return Reading(session, table, column).Read();
+}
+
+std::string RenderStandingGuard(const TableName& table, const std::string& column,
+                                const std::string& standing) {
+  const std::string expected = db::QuoteLiteral(standing);
+  return "DO " + DollarQuoted(fmt::format(
+                     R"(
+DECLARE
+  pawl_standing text := (
+{});
+BEGIN
+  IF pawl_standing <> {} THEN
+    RAISE EXCEPTION 'Other things hang on column % of % than when this was planned. Then: %. Now: %. Put it back as it was, then resume; or take the run back and plan anew.',
+      {}, {}, {}, pawl_standing;
+  END IF;
+END
+)",
+                     StandingSql(table, column), expected, db::QuoteLiteral(column),
+                     db::QuoteLiteral(Readable(table)), expected));
+}
+
+}  // namespace pawl::schema

@@ -1,0 +1,99 @@
+// All that hangs on one column of a table, as far as it can be moved to another: indexes,
+// constraints on either side, default, identity, sequence, comment, grants. What cannot be moved is
+// named.
+//
+// Thread safety: none. Functions use the session given to them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "db/session.h"
+#include "schema/catalog.h"
+#include "schema/column_definitions.h"
+
+namespace pawl::schema {
+
+// Ends the names of what belongs to the old column (column_move.h).
+inline constexpr const char* kOldSuffix = "_pawl_old";
+
+struct IndexUse {
+  std::string name;
+  std::string definition;  // pg_get_indexdef().
+  std::string tablespace;  // Empty: the default one.
+  bool is_unique = false;
+  bool is_computed = false;  // With expressions or a predicate.
+  bool is_clustered = false;
+  // Of its constraint; "p", "u" or empty.
+  std::string constraint_type;
+  bool is_deferrable = false;
+  bool is_deferred = false;
+  std::string comment;
+  std::string constraint_comment;
+};
+
+struct CheckUse {
+  std::string name;
+  std::string definition;  // pg_get_constraintdef().
+  bool is_validated = true;
+  std::string comment;
+};
+
+struct ForeignKeyUse {
+  std::string name;
+  TableName table;             // Which has it.
+  TableName other;             // To which it refers.
+  bool is_referring = false;   // The column is one of its own.
+  bool is_referenced = false;  // The column is one that it refers to.
+  std::string definition;
+  bool is_validated = true;
+  std::string comment;
+};
+
+struct SequenceUse {
+  TableName name;  // Empty: there is none.
+  bool is_identity = false;
+  std::string options;  // Of CREATE SEQUENCE, without AS, MINVALUE and MAXVALUE.
+  std::string minimum;
+  std::string maximum;
+  std::string type;
+  std::vector<std::string> grants;  // Statements.
+  std::string comment;
+};
+
+struct ColumnUses {
+  std::string type;  // format_type().
+  bool not_null = false;
+  bool has_own_collation = false;  // Not that of its type.
+  std::string default_value;
+  char identity = 0;  // 'a': ALWAYS, 'd': BY DEFAULT.
+  SequenceUse sequence;
+  std::vector<IndexUse> indexes;
+  std::vector<CheckUse> checks;
+  std::vector<ForeignKeyUse> foreign_keys;
+  // What else a column of that name had: ends of ALTER TABLE … ALTER COLUMN …, grants as
+  // "SELECT (%) ON … TO …" with % for the column.
+  std::vector<std::string> settings;
+  std::vector<std::string> grants;
+  std::string comment;
+  // All that PostgreSQL's books tie to it but what is Pawl's, by kind and name, in order
+  // (RenderStandingGuard).
+  std::string standing;
+  // Why PostgreSQL would not change it, and why it cannot be moved to another column: each the
+  // beginning of a sentence, or empty.
+  std::string obstacle;
+  std::string move_obstacle;
+
+  const std::string& why_not() const { return obstacle.empty() ? move_obstacle : obstacle; }
+};
+
+// Requires that the table exists and has the column.
+ColumnUses ReadColumnUses(db::Session& session, const TableShape& table, const std::string& column);
+
+// A statement that fails, with a sentence, where other things hang on the column than `standing`
+// says. A column takes over hours after it was planned: an index, a constraint or a NOT NULL that
+// somebody has made since would stay behind on the old column, unseen, and go with the contract.
+std::string RenderStandingGuard(const TableName& table, const std::string& column,
+                                const std::string& standing);
+
+}  // namespace pawl::schema

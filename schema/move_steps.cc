@@ -1,0 +1,486 @@
+#include "schema/move_steps.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "db/quote.h"
+#include "schema/backfill_planner.h"
+#include "schema/column_move.h"
+#include "schema/shape_trigger.h"
+#include "schema/statement_facts.h"
+
+namespace pawl::schema {
+namespace {
+
+using db::QuoteName;
+
+constexpr const char* kMoment =
+    "ACCESS EXCLUSIVE, milliseconds; retried with a short lock time-out";
+constexpr const char* kWritersWait =
+    "SHARE ROW EXCLUSIVE, milliseconds; retried with a short lock time-out";
+constexpr const char* kNobodyWaits = "SHARE UPDATE EXCLUSIVE: everybody reads and writes meanwhile";
+constexpr const char* kOnTheWayBack = "none, but when the run is taken back";
+
+// Thread safety: none. Lives for one statement.
+class MoveSteps {
+ public:
+  MoveSteps(Planning& planning, const Statement& statement, const MoveRequest& request)
+      : planning_(planning),
+        statement_(statement),
+        request_(request),
+        place_(planning.PlaceOf(statement)),
+        table_(QuoteName(request.table.name.schema, request.table.name.name)) {}
+
+  void Add() {
+    CheckTriggers();
+    PlanUpdate();
+    MakeTriggers();
+    MakeMoves();
+    const std::size_t first = planning_.steps.size();
+    AddExpansion();
+    AddBackfill();
+    if (request_.may_not_fit) AddGate();
+    AddBuildings();
+    AddCutOver();
+    AddWayBack();
+    AddContract();
+    std::vector<std::string>& notes = planning_.steps[first].notes;
+    notes.insert(notes.end(), request_.notes.begin(), request_.notes.end());
+  }
+
+ private:
+  [[noreturn]] void Fail(const std::string& what_was_wrong, const std::string& remedy) const {
+    FailAt(place_, what_was_wrong, remedy);
+  }
+
+  std::string readable_table() const { return Readable(request_.table.name); }
+
+  Step NewStep(StepKind kind, const std::string& title, const std::string& lock,
+               const std::string& why) const {
+    Step step;
+    step.kind = kind;
+    step.line = statement_.line;
+    step.title = title;
+    step.lock = lock;
+    step.why = why;
+    step.table = request_.table.name;
+    step.is_own = true;
+    return step;
+  }
+
+  // A trigger that changes the column after ours has seen it would part the two.
+  void CheckTriggers() const {
+    for (const UserTrigger& trigger : request_.table.triggers) {
+      if (trigger.name.starts_with(kShapeTriggerPrefix)) continue;
+      if (!trigger.is_before || !trigger.is_row || trigger.name < kShapeTriggerPrefix) continue;
+      Fail(fmt::format("trigger {} of {} runs after Pawl's, so it might change the column unseen",
+                       trigger.name, readable_table()),
+           fmt::format("Rename the trigger, so that it sorts before {}.", kShapeTriggerPrefix));
+    }
+  }
+
+  // What the batches run is planned like an UPDATE that a user wrote.
+  void PlanUpdate() {
+    const std::string column = QuoteName(request_.incoming);
+    // What an expression of the user's own makes of a NULL need not be one.
+    const bool skips_nulls = !request_.uses.not_null && request_.null_is_unfit;
+    const std::string condition =
+        skips_nulls ? fmt::format(" AND {} IS NOT NULL", QuoteName(request_.column)) : "";
+    Statement add =
+        Parsed(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table_, column, request_.type));
+    planning_.schema.AddColumn(place_, add);
+    update_ = Parsed(fmt::format("UPDATE {} SET {} = {} WHERE {} IS NULL{}", table_, column,
+                                 request_.expression, column, condition));
+    update_.options = statement_.options;
+    update_.options["undo"] = "column";
+    // The shape triggers do that, and a row set aside would be cut over without its value.
+    for (const char* name : {"inverse", "keep_in_sync", "quarantine"}) update_.options.erase(name);
+    KeepTriggersQuiet();
+    facts_ = ReadFacts(planning_.reading.session(), update_,
+                       planning_.schema.Require(place_, request_.table.name));
+  }
+
+  // The plain statement fires none. One that stamps the time of a change, or writes a history of it,
+  // would do so for every row that is filled, and no revert takes that back.
+  void KeepTriggersQuiet() {
+    if (update_.options.contains("quiet_triggers")) return;
+    const UserTrigger* firing = nullptr;
+    for (const UserTrigger& trigger : request_.table.triggers) {
+      if (!trigger.on_update || !trigger.update_columns.empty()) continue;
+      if (firing == nullptr || trigger.fires_in_replica) firing = &trigger;
+    }
+    if (firing == nullptr) return;
+    if (!firing->fires_in_replica && MayBeQuiet(planning_.reading.session())) {
+      update_.options["quiet_triggers"] = "true";
+      return;
+    }
+    Fail(fmt::format("trigger {} of {} would fire for every row that is filled, as the plain "
+                     "statement does not let it",
+                     firing->name, readable_table()),
+         firing->fires_in_replica
+             ? "It is ENABLE ALWAYS. Write quiet_triggers=false above the statement if it may fire."
+             : "Use a role that may set session_replication_role, so that it does not; or write "
+               "quiet_triggers=false above the statement if it may fire.");
+  }
+
+  Statement Parsed(const std::string& sql) const {
+    Statement statement = ParseMigration(planning_.migration.name, sql).statements.at(0);
+    statement.line = statement_.line;
+    return statement;
+  }
+
+  // In a trigger.
+  std::string Over(const std::string& expression, const std::string& column) const {
+    return Replaced(expression, "NEW." + QuoteName(column));
+  }
+
+  // `expression`, which is written over the column, over something else.
+  std::string Replaced(const std::string& expression, const std::string& replacement) const {
+    const auto over =
+        ExpressionOver(expression, request_.table.name.name, request_.column, replacement);
+    if (over) return *over;
+    Fail(fmt::format("{} reads more than the column {}", expression, request_.column),
+         "Write it over that column alone: the other one is computed from it at every write.");
+  }
+
+  void MakeTriggers() {
+    ShapeTrigger& before = before_;
+    before.suffix =
+        fmt::format("{}_{}", planning_.migration.hash.substr(0, 12), planning_.steps.size() + 1);
+    before.table = request_.table.name;
+    before.read = request_.column;
+    before.other = request_.incoming;
+    before.forth = Over(request_.expression, before.read);
+    before.back = Over(request_.inverse, before.other);
+    before.lenient = request_.may_not_fit;
+    const bool plain = request_.expression == QuoteName(request_.column) &&
+                       request_.inverse == QuoteName(request_.column);
+    if (!plain && !facts_.names_all_built_in) before.search_path = planning_.search_path;
+    if (facts_.depends_on_formats) before.time_zone = planning_.time_zone;
+    after_ = before;
+    after_.read = request_.incoming_after;
+    after_.other = request_.outgoing_after;
+    after_.forth = Over(request_.inverse, after_.read);
+    after_.back = Over(request_.expression, after_.other);
+    after_.lenient = request_.may_not_fit_back;
+  }
+
+  void MakeMoves() {
+    forth_.table = request_.table.name;
+    forth_.uses = request_.uses;
+    forth_.named = request_.column;
+    forth_.outgoing = request_.column;
+    forth_.incoming = request_.incoming;
+    forth_.outgoing_after = request_.outgoing_after;
+    forth_.incoming_after = request_.incoming_after;
+    forth_.incoming_suffix = "_pawl_new";
+    forth_.outgoing_suffix = kOldSuffix;
+    forth_.incoming_type = request_.plain_type;
+    forth_.is_same = request_.is_same;
+    back_ = forth_;
+    std::swap(back_.outgoing_suffix, back_.incoming_suffix);
+    back_.outgoing = forth_.incoming_after;
+    back_.incoming = forth_.outgoing_after;
+    back_.outgoing_after = forth_.incoming;
+    back_.incoming_after = forth_.outgoing;
+    back_.incoming_type = request_.uses.type;
+    back_.is_back = true;
+  }
+
+  void AddExpansion() {
+    Step step =
+        NewStep(StepKind::kDdl,
+                fmt::format("add column {} {} to {}, kept in step with {}", request_.incoming,
+                            request_.type, readable_table(), request_.column),
+                kMoment, "Triggers carry what is written to the one column over to the other.");
+    step.sql = fmt::format("ALTER TABLE {} ADD COLUMN {} {};\n{}", table_,
+                           QuoteName(request_.incoming), request_.type, RenderShapeOn(before_));
+    step.inverse = fmt::format("{};\nALTER TABLE {} DROP COLUMN IF EXISTS {}",
+                               RenderShapeOff(before_), table_, QuoteName(request_.incoming));
+    planning_.Add(std::move(step));
+  }
+
+  void AddBackfill() {
+    PlanBackfill(planning_, update_);
+    planning_.steps.back().is_own = true;
+  }
+
+  // From here on, nobody can write a value that does not fit: a writer that came before has ended
+  // when the lock is had, and is seen by the question; one that comes after has the new function.
+  void AddGate() {
+    Step step =
+        NewStep(StepKind::kDdl,
+                fmt::format("accept for {} of {} only what fits its new type", request_.column,
+                            readable_table()),
+                kWritersWait, "What PostgreSQL refuses after the change is refused from here on.");
+    step.sql = Closed(before_);
+    step.inverse = RenderShapeFunction(before_);
+    if (request_.null_is_unfit) step.question = Unfit(before_);
+    step.reopen = step.inverse;
+    planning_.Add(std::move(step));
+  }
+
+  std::string Closed(ShapeTrigger trigger) const {
+    trigger.lenient = false;
+    return fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE;\n{}", table_,
+                       RenderShapeFunction(trigger));
+  }
+
+  // A row by its key, in words; `moved` is what the moved column is called.
+  std::string KeyOf(const std::string& moved) const {
+    std::string key = "'row ' || ctid::text";
+    if (!request_.table.keys.empty()) {
+      key.clear();
+      for (const std::string& column : request_.table.keys[0].columns) {
+        const std::string name = column == request_.column ? moved : column;
+        key += fmt::format("{}{} || ' ' || {}::text", key.empty() ? "" : " || ', ' || ",
+                           db::QuoteLiteral(name), QuoteName(name));
+      }
+    }
+    return key;
+  }
+
+  // The keys of rows whose value has no counterpart.
+  std::string Unfit(const ShapeTrigger& trigger) const {
+    return fmt::format("SELECT {} FROM ONLY {} WHERE {} IS NULL AND {} IS NOT NULL LIMIT 5",
+                       KeyOf(trigger.read), table_, QuoteName(trigger.other),
+                       QuoteName(trigger.read));
+  }
+
+  // After the cut-over: the keys of rows in which neither column follows from the other, whose new
+  // value would be lost with the way back. A row that nobody has written since holds what the
+  // backfill computed; another one, what the triggers did. Not so where a value without counterpart
+  // left a NULL, or the triggers were switched off.
+  std::string Parted() const {
+    const std::string old_column = QuoteName(after_.other);
+    const std::string new_column = QuoteName(after_.read);
+    return fmt::format(
+        "SELECT {0} FROM ONLY {1} WHERE CASE WHEN ROW({2})::record *= ROW(({3})::{4})::record THEN "
+        "false ELSE ROW({5})::record *<> ROW(({6})::{7})::record END LIMIT 5",
+        KeyOf(after_.read), table_, new_column, Replaced(request_.expression, old_column),
+        request_.plain_type, old_column, Replaced(request_.inverse, new_column),
+        request_.uses.type);
+  }
+
+  void AddBuildings() {
+    std::string obstacle;
+    for (const Building& building : BuildingsOf(forth_, obstacle)) {
+      const char* moment = building.stops_readers ? kMoment : kWritersWait;
+      Step step = NewStep(StepKind::kDdl, building.title, building.is_long ? kNobodyWaits : moment,
+                          building.why);
+      step.sql = building.sql;
+      step.inverse = building.undo;
+      step.alone = building.is_long;
+      step.table = building.table;
+      step.also = building.also;
+      if (building.is_long) {
+        step.settled = building.settled;
+        step.leftover = building.leftover;
+        step.clear = building.leftover.empty() ? "" : building.undo;
+      }
+      planning_.Add(std::move(step));
+    }
+    if (!obstacle.empty()) {
+      Fail(fmt::format("the definition of {} is not understood", obstacle),
+           "Drop it before, and make it again afterwards.");
+    }
+    if (request_.uses.indexes.empty()) AddWait();
+    AddProof();
+    Step step = NewStep(StepKind::kDdl, fmt::format("analyze {}", readable_table()), kNobodyWaits,
+                        "The planner knows the new column before it is used.");
+    step.sql = "ANALYZE " + table_;
+    step.alone = true;
+    planning_.Add(std::move(step));
+  }
+
+  // A transaction whose snapshot is older than the backfill would find NULL under the name that the
+  // new column has after the cut-over. An index that is built concurrently waits for all such
+  // transactions of the database; where the column has none, an empty one does.
+  void AddWait() {
+    const std::string index =
+        SuffixedName(request_.table.name.name + "_" + request_.column, "_pawl_wait");
+    const std::string name = QuoteName(request_.table.name.schema, index);
+    const auto has_index = [&](const char* condition) {
+      return fmt::format(
+          "SELECT EXISTS (SELECT FROM pg_catalog.pg_index WHERE indexrelid = "
+          "pg_catalog.to_regclass({}) AND {}indisvalid)",
+          db::QuoteLiteral(name), condition);
+    };
+    Step wait = NewStep(
+        StepKind::kDdl, fmt::format("wait until nobody sees {} as it was before", readable_table()),
+        kNobodyWaits,
+        "An empty index, built concurrently, waits for every transaction with an older snapshot.");
+    wait.sql = fmt::format("CREATE INDEX CONCURRENTLY {} ON {} ((0)) WHERE false", QuoteName(index),
+                           table_);
+    wait.inverse = "DROP INDEX CONCURRENTLY IF EXISTS " + name;
+    wait.alone = true;
+    wait.settled = has_index("");
+    wait.leftover = has_index("NOT ");
+    wait.clear = wait.inverse;
+    Step drop = NewStep(StepKind::kDdl, fmt::format("drop index {}", index), kNobodyWaits,
+                        "It has waited.");
+    drop.sql = wait.inverse;
+    drop.alone = true;
+    planning_.Add(std::move(wait));
+    planning_.Add(std::move(drop));
+  }
+
+  // The proof of the backfill excuses what the application has changed since. Here nothing is
+  // excused: in any snapshot, each row is in step.
+  void AddProof() {
+    Step step = NewStep(StepKind::kDdl,
+                        fmt::format("prove that {} follows {} in every row of {}",
+                                    request_.incoming, request_.column, readable_table()),
+                        "none", "It reads every row once, whoever wrote it.");
+    step.sql = "SELECT 1";
+    step.reopen = step.sql;
+    step.question = fmt::format(
+        "SELECT {} FROM ONLY {} WHERE ROW({})::record *<> ROW(({})::{})::record LIMIT 5",
+        KeyOf(request_.column), table_, QuoteName(request_.incoming), request_.expression,
+        request_.plain_type);
+    planning_.Add(std::move(step));
+  }
+
+  void AddCutOver() {
+    Step step = NewStep(
+        StepKind::kCutOver,
+        fmt::format("cut over {}: {} takes over from {}", request_.what, request_.incoming,
+                    request_.column),
+        "ACCESS EXCLUSIVE, milliseconds; blockers are looked at first",
+        "Names, keys and defaults change over in one transaction that touches the catalogue only.");
+    step.sql = RenderSwap(forth_) + RenderShapeFunction(after_);
+    step.inverse = RenderSwap(back_) + RenderShapeFunction(before_);
+    step.also = OthersLocked(forth_);
+    step.notes.push_back(
+        fmt::format("{} is kept in step until `pawl contract`.", request_.outgoing_after));
+    if (request_.uses.identity != 0) {
+      step.notes.push_back(fmt::format(
+          "Sequence {} is made anew, with the next number: currval() and lastval() know "
+          "no number that a session drew from it before.",
+          Readable(request_.uses.sequence.name)));
+    }
+    planning_.Add(std::move(step));
+  }
+
+  // In the plan, what is done last comes first: a revert goes backwards.
+  void AddWayBack() {
+    std::string obstacle;
+    std::vector<Step> steps;
+    if (request_.may_not_fit_back) {
+      Step gate = NewStep(StepKind::kWayBack,
+                          fmt::format("accept for {} of {} only what fits its old type",
+                                      request_.incoming_after, readable_table()),
+                          kOnTheWayBack, "What did not fit is named, and nothing is taken back.");
+      gate.inverse = Closed(after_);
+      gate.question = request_.null_is_unfit ? Unfit(after_) : Parted();
+      gate.reopen = RenderShapeFunction(after_);
+      steps.push_back(std::move(gate));
+    }
+    for (const Building& building : BuildingsOf(back_, obstacle)) {
+      Step step = NewStep(StepKind::kWayBack, building.title, kOnTheWayBack, building.why);
+      step.inverse = building.sql;
+      step.alone = building.is_long;
+      step.settled = building.settled;
+      step.leftover = building.leftover;
+      step.clear = building.leftover.empty() ? "" : building.undo;
+      step.table = building.table;
+      step.also = building.also;
+      steps.push_back(std::move(step));
+    }
+    Step proof = NewStep(StepKind::kWayBack,
+                         fmt::format("prove that {} and {} are in step in every row of {}",
+                                     after_.other, after_.read, readable_table()),
+                         "none", "It reads every row once, whoever wrote it.");
+    proof.inverse = "SELECT 1";
+    proof.reopen = proof.inverse;
+    proof.question = Parted();
+    steps.push_back(std::move(proof));
+    std::reverse(steps.begin(), steps.end());
+    for (Step& step : steps) planning_.Add(std::move(step));
+  }
+
+  void AddContract() {
+    Step step = NewStep(
+        StepKind::kContract,
+        fmt::format("drop {} of {} and its triggers", request_.outgoing_after, readable_table()),
+        kMoment, "By `pawl contract`: then there is no way back.");
+    step.sql = fmt::format("{};\nALTER TABLE {} DROP COLUMN {}", RenderShapeOff(after_), table_,
+                           QuoteName(request_.outgoing_after));
+    planning_.Add(std::move(step));
+  }
+
+  Planning& planning_;
+  const Statement& statement_;
+  const MoveRequest& request_;
+  const Place place_;
+  const std::string table_;
+  Statement update_;
+  StatementFacts facts_;
+  ShapeTrigger before_;
+  ShapeTrigger after_;
+  ColumnMove forth_;
+  ColumnMove back_;
+};
+
+}  // namespace
+
+void AddMoveSteps(Planning& planning, const Statement& statement, const MoveRequest& request) {
+  RequireUnchanged(planning, planning.PlaceOf(statement), request.table.name);
+  MoveSteps(planning, statement, request).Add();
+  planning.moved.push_back(request.table.name);
+}
+
+void RequireNotMoved(const Planning& planning, const Place& place, const TableName& table) {
+  if (std::find(planning.moved.begin(), planning.moved.end(), table) == planning.moved.end()) {
+    return;
+  }
+  FailAt(
+      place,
+      fmt::format("an earlier statement of this file changes {}, which is cut over at the end of "
+                  "the run only",
+                  Readable(table)),
+      "Put this statement into a file of its own, and run it afterwards.");
+}
+
+void RequireUnchanged(const Planning& planning, const Place& place, const TableName& table) {
+  for (const Step& step : planning.steps) {
+    if (step.kind != StepKind::kDdl || !(step.table == table) || step.lock == "none" ||
+        !step.created_column.empty()) {
+      continue;
+    }
+    FailAt(place,
+           fmt::format("an earlier statement of this file ({}) changes {} as well", step.title,
+                       Readable(table)),
+           "Put this statement into a file of its own, and run it afterwards.");
+  }
+}
+
+void RequireNoMove(const Planning& planning, const Place& place, const TableShape& table) {
+  RequireNotMoved(planning, place, table.name);
+  const db::Result found = planning.reading.session().Query(
+      "SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = $1::pg_catalog.oid AND "
+      "pg_catalog.starts_with(tgname::text, $2) LIMIT 1",
+      {std::to_string(table.oid), kShapeTriggerPrefix});
+  if (found.rows.empty()) return;
+  FailAt(place,
+         fmt::format("an earlier change of {} still keeps its old shape in step (trigger {})",
+                     Readable(table.name), db::ToText(found.rows[0][0])),
+         "End it with `pawl contract RUN` first, or take it back; `pawl status` lists the runs.");
+}
+
+void RequireOwnTable(const Place& place, const TableShape& table) {
+  if (table.kind != 'r' && table.kind != 'p') {
+    FailAt(place, fmt::format("{} is no table", Readable(table.name)), "Name a table.");
+  }
+  if (table.is_temporary || table.is_system) {
+    FailAt(place,
+           fmt::format("{} is a temporary table, or one of PostgreSQL's own", Readable(table.name)),
+           "Name a table of yours.");
+  }
+  if (table.is_owner) return;
+  FailAt(place, fmt::format("only the owner of {} may do this", Readable(table.name)),
+         "Connect as the owner, or as a member of the owner's role.");
+}
+
+}  // namespace pawl::schema
