@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -259,24 +261,31 @@ TEST_F(TypeChangePgTest, BothColumnsAreWritableUntilTheContract) {
 // Whoever is in the way is named and waited for, and nobody waits behind us meanwhile.
 TEST_F(TypeChangePgTest, FiftyClientsDoNotNoticeTheLocksBesideALongSelect) {
   std::atomic<bool> stop{false};
-  std::atomic<std::int64_t> longest_us{0};
+  std::mutex mutex;
+  // Of the table, and of nothing: what a machine that is busy with other tests makes anybody wait.
+  std::chrono::duration<double> longest_of_table{0};
+  std::chrono::duration<double> longest_of_none{0};
   std::atomic<std::int64_t> failures{0};
   std::vector<std::jthread> clients;
   for (int i = 0; i < 50; ++i) {
     clients.emplace_back([&, i] {
       test::Sql session(database_.url());
-      for (int k = i; !stop; k = (k + 97) % 3000) {
+      const auto timed = [&](const std::string& statement, std::chrono::duration<double>& longest) {
         const auto began = std::chrono::steady_clock::now();
         try {
-          session.Exec(k % 3 == 0
-                           ? "UPDATE t SET updates = updates + 1 WHERE id = " + std::to_string(k)
-                           : "SELECT * FROM t WHERE id = " + std::to_string(k));
+          session.Exec(statement);
         } catch (const test::SqlError&) {
           ++failures;
         }
-        const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
-            std::chrono::steady_clock::now() - began);
-        if (took.count() > longest_us) longest_us = took.count();
+        const std::lock_guard lock(mutex);
+        longest = std::max<std::chrono::duration<double>>(longest,
+                                                          std::chrono::steady_clock::now() - began);
+      };
+      for (int k = i; !stop; k = (k + 97) % 3000) {
+        timed(k % 3 == 0 ? "UPDATE t SET updates = updates + 1 WHERE id = " + std::to_string(k)
+                         : "SELECT * FROM t WHERE id = " + std::to_string(k),
+              longest_of_table);
+        timed("SELECT 1", longest_of_none);
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
       }
     });
@@ -299,8 +308,10 @@ TEST_F(TypeChangePgTest, FiftyClientsDoNotNoticeTheLocksBesideALongSelect) {
   EXPECT_EQ(result.state, "completed") << result.reason;
   EXPECT_THAT(note, HasSubstr("pid " + std::to_string(longest.backend_pid())));
   EXPECT_EQ(failures.load(), 0);
-  // The budget is 200 ms; the rest is a machine that is busy with other tests.
-  EXPECT_LT(longest_us.load(), 1'000'000);
+  std::printf("longest wait: %.3f s; of those who asked nothing of the table: %.3f s\n",
+              longest_of_table.count(), longest_of_none.count());
+  // The budget is 200 ms. A writer may be held up by the machine in more than one place.
+  EXPECT_LT(longest_of_table.count(), 0.2 + 2 * longest_of_none.count());
 }
 
 TEST_F(TypeChangePgTest, WhatPostgresKeepsAsItIsIsAShortStep) {
