@@ -136,7 +136,9 @@ class Swap {
     std::string tables = table_;
     for (const TableName& other : OthersLocked(move_)) tables += ", " + Sql(other);
     Add("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables);
+#ifndef PAWL_MUTANT_standing_guard
     sql_ += RenderStandingGuard(move_.table, move_.outgoing, move_.uses.standing) + ";\n";
+#endif
   }
 
   // From the outgoing column, what may not hold for it any more.
