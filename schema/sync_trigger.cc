@@ -63,7 +63,7 @@ std::string Body(const SyncTrigger& trigger) {
 #variable_conflict use_column
 DECLARE
   pawl_computed record;
-  pawl_derived {table}%ROWTYPE;
+  pawl_derived record;
   pawl_applies boolean;
 BEGIN
   SELECT true INTO pawl_applies FROM (SELECT NEW.*) AS {alias} WHERE {where};
@@ -71,6 +71,7 @@ BEGIN
     IF true{untouched} THEN
       SELECT {computed} INTO pawl_computed FROM (SELECT OLD.*) AS {alias} WHERE {base};
       IF FOUND THEN
+        pawl_derived := OLD;
 {derived}        pawl_applies := ROW({held})::record *= ROW({expected})::record;
       END IF;
     END IF;
@@ -84,11 +85,10 @@ BEGIN
   RETURN NEW;
 END
 )",
-      fmt::arg("table", TableSql(trigger)), fmt::arg("alias", QuoteName(trigger.alias)),
-      fmt::arg("where", applies), fmt::arg("base", Condition(trigger.base_where)),
-      fmt::arg("computed", computed), fmt::arg("untouched", untouched), fmt::arg("held", held),
-      fmt::arg("expected", expected), fmt::arg("derived", Derived(trigger)),
-      fmt::arg("assignments", assignments));
+      fmt::arg("alias", QuoteName(trigger.alias)), fmt::arg("where", applies),
+      fmt::arg("base", Condition(trigger.base_where)), fmt::arg("computed", computed),
+      fmt::arg("untouched", untouched), fmt::arg("held", held), fmt::arg("expected", expected),
+      fmt::arg("derived", Derived(trigger)), fmt::arg("assignments", assignments));
 }
 
 std::string Events(const SyncTrigger& trigger) {
