@@ -160,7 +160,7 @@ class Swap {
       Add("ALTER TABLE {} DROP CONSTRAINT {}", table_, QuoteName(check.name));
     }
     if (move_.uses.identity != 0) TakeOffIdentity();
-    if (!move_.uses.default_value.empty()) {
+    if (!move_.uses.default_value.empty() && !move_.shares_default) {
       Add("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", table_, QuoteName(move_.outgoing));
     }
     if (move_.uses.not_null) {
@@ -196,7 +196,7 @@ class Swap {
       Add("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", table_, column);
       Add("ALTER TABLE {} DROP CONSTRAINT {}", table_, QuoteName(NotNullName(move_)));
     }
-    if (!uses.default_value.empty()) {
+    if (!uses.default_value.empty() && !move_.shares_default) {
       Add("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", table_, column, uses.default_value);
     }
     if (uses.identity != 0) {

@@ -34,6 +34,7 @@ struct ColumnMove {
   std::string incoming_type;    // Of an identity's sequence.
   bool is_back = false;         // The plain indexes of `incoming` are there already.
   bool is_same = false;         // Both columns hold the same.
+  bool shares_default = false;  // Both have it, before the swap and after.
 };
 
 // One thing to be built, or proved, on the incoming column.

@@ -5,9 +5,11 @@
 #include <algorithm>
 
 #include "db/quote.h"
+#include "schema/ast_queries.h"
 #include "schema/backfill_planner.h"
 #include "schema/column_move.h"
 #include "schema/shape_trigger.h"
+#include "schema/statement_check.h"
 #include "schema/statement_facts.h"
 
 namespace pawl::schema {
@@ -35,6 +37,7 @@ class MoveSteps {
   void Add() {
     CheckTriggers();
     PlanUpdate();
+    ReadDefault();
     MakeTriggers();
     MakeMoves();
     const std::size_t first = planning_.steps.size();
@@ -126,6 +129,40 @@ class MoveSteps {
                "quiet_triggers=false above the statement if it may fire.");
   }
 
+  // Of two names of one column. What is drawn for each row must be drawn once, so one column has it;
+  // and so with a default whose names not everybody need be able to look up.
+  void ReadDefault() {
+    if (!request_.is_same) return;
+    const std::string& value = request_.uses.default_value;
+    is_drawn_ = request_.uses.identity != 0;
+    if (value.empty()) return;
+    is_drawn_ = true;
+    const std::optional<AstValue> tree = ParseExpression(value);
+    if (!tree) return;
+    const std::vector<FunctionCall> functions = FunctionsIn(*tree);
+    db::Session& session = planning_.reading.session();
+    if (!ReadFunctions(session, functions).volatile_ones.empty()) return;
+    const Statement update =
+        Parsed(fmt::format("UPDATE {} SET {} = {}", table_, QuoteName(request_.column), value));
+    if (ReadFacts(session, update, request_.table).names_all_built_in) {
+      default_ = value;
+    } else {
+      // A value of a type of the user's own: its text becomes one without that type being named.
+      if (!functions.empty() || ReadsClock(*tree) || Contains(*tree, "SQLValueFunction")) return;
+      std::string error;
+      const auto text = planning_.reading.Try(fmt::format("SELECT ({})::text", value),
+                                              std::chrono::seconds(2), error);
+      if (!text) return;
+      const db::Value& literal = text->rows.at(0)[0];
+      default_ = literal ? db::QuoteLiteral(*literal) : "NULL";
+    }
+    is_drawn_ = false;
+  }
+
+  bool shares_default() const {
+    return request_.is_same && !is_drawn_ && !request_.uses.default_value.empty();
+  }
+
   Statement Parsed(const std::string& sql) const {
     Statement statement = ParseMigration(planning_.migration.name, sql).statements.at(0);
     statement.line = statement_.line;
@@ -159,7 +196,10 @@ class MoveSteps {
     const bool plain = request_.expression == QuoteName(request_.column) &&
                        request_.inverse == QuoteName(request_.column);
     if (!plain && !facts_.names_all_built_in) before.search_path = planning_.search_path;
-    if (facts_.depends_on_formats) before.time_zone = planning_.time_zone;
+    if (facts_.depends_on_formats && !request_.is_same) before.time_zone = planning_.time_zone;
+    before.is_same = request_.is_same;
+    before.default_value = default_;
+    before.is_drawn = is_drawn_;
     after_ = before;
     after_.read = request_.incoming_after;
     after_.other = request_.outgoing_after;
@@ -180,6 +220,7 @@ class MoveSteps {
     forth_.outgoing_suffix = kOldSuffix;
     forth_.incoming_type = request_.plain_type;
     forth_.is_same = request_.is_same;
+    forth_.shares_default = shares_default();
     back_ = forth_;
     std::swap(back_.outgoing_suffix, back_.incoming_suffix);
     back_.outgoing = forth_.incoming_after;
@@ -196,11 +237,31 @@ class MoveSteps {
                 fmt::format("add column {} {} to {}, kept in step with {}", request_.incoming,
                             request_.type, readable_table(), request_.column),
                 kMoment, "Triggers carry what is written to the one column over to the other.");
-    step.sql = fmt::format("ALTER TABLE {} ADD COLUMN {} {};\n{}", table_,
-                           QuoteName(request_.incoming), request_.type, RenderShapeOn(before_));
+    step.sql = fmt::format("ALTER TABLE {} ADD COLUMN {} {};\n", table_,
+                           QuoteName(request_.incoming), request_.type);
+    // By a statement of its own: rows that are there already have none, and are the backfill's.
+    if (shares_default()) {
+      step.sql += fmt::format("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {};\n", table_,
+                              QuoteName(request_.incoming), request_.uses.default_value);
+    }
+    step.sql += RenderShapeOn(before_);
+    if (request_.is_same) step.notes.push_back(NamesNote());
     step.inverse = fmt::format("{};\nALTER TABLE {} DROP COLUMN IF EXISTS {}",
                                RenderShapeOff(before_), table_, QuoteName(request_.incoming));
     planning_.Add(std::move(step));
+  }
+
+  std::string NamesNote() const {
+    if (!is_drawn_) {
+      return fmt::format(
+          "Until the contract, an INSERT that gives {} and {} two different values is refused.",
+          request_.column, request_.incoming);
+    }
+    return fmt::format(
+        "Its default is drawn for each row, so one of the two has it: until the contract, an INSERT "
+        "that gives both different values keeps that of {} before the cut-over and that of {} "
+        "after it, and a NULL given for that one counts as not given.",
+        request_.incoming, request_.column);
   }
 
   void AddBackfill() {
@@ -419,6 +480,8 @@ class MoveSteps {
   const std::string table_;
   Statement update_;
   StatementFacts facts_;
+  std::string default_ = "NULL";  // What both names of one column have, for the triggers.
+  bool is_drawn_ = false;
   ShapeTrigger before_;
   ShapeTrigger after_;
   ColumnMove forth_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "db/quote.h"
+#include "schema/catalog.h"
 
 namespace pawl::schema {
 namespace {
@@ -21,40 +22,106 @@ std::string TableSql(const ShapeTrigger& trigger) {
   return QuoteName(trigger.table.schema, trigger.table.name);
 }
 
-std::string Body(const ShapeTrigger& trigger) {
-  // Bytes are compared, not values: 1.0 and 1.00 are two.
+// What a value can do that does not fit. Anything else (no memory, a cancel, a right that is missing)
+// is an error of the statement, not of the value.
+constexpr const char* kUnfit =
+    "data_exception OR integrity_constraint_violation OR raise_exception";
+
+// Bytes are compared, not values: 1.0 and 1.00 are two. The row is a copy, and not a variable of the
+// column's type, because to name a type its schema must be usable for whoever writes.
+std::string TypeBody(const ShapeTrigger& trigger) {
   constexpr const char* kLenient = R"(
   BEGIN
-    pawl_expected := {forth};
-  EXCEPTION WHEN OTHERS THEN
-    pawl_expected := NULL;
+    pawl_row.{other} := {forth};
+  EXCEPTION WHEN {unfit} THEN
+    pawl_row.{other} := NULL;
   END;)";
   constexpr const char* kStrict = R"(
-  pawl_expected := {forth};)";
-  const std::string expected = fmt::format(fmt::runtime(trigger.lenient ? kLenient : kStrict),
-                                           fmt::arg("forth", trigger.forth));
+  pawl_row.{other} := {forth};)";
+  const std::string other = QuoteName(trigger.other);
+  const std::string expected =
+      fmt::format(fmt::runtime(trigger.lenient ? kLenient : kStrict), fmt::arg("other", other),
+                  fmt::arg("forth", trigger.forth), fmt::arg("unfit", kUnfit));
   return fmt::format(
       R"(
 DECLARE
-  pawl_expected {table}.{other}%TYPE;
-BEGIN{expected}
+  pawl_row record;
+BEGIN
+  pawl_row := NEW;{expected}
   IF TG_OP = 'INSERT' THEN
     IF NEW.{other} IS NULL THEN
-      NEW.{other} := pawl_expected;
-    ELSIF ROW(NEW.{other})::record *<> ROW(pawl_expected)::record THEN
-      NEW.{read} := {back};
+      NEW.{other} := pawl_row.{other};
+    ELSIF ROW(NEW.{other})::record *<> ROW(pawl_row.{other})::record THEN
+      IF NEW.{read} IS NULL THEN
+        NEW.{read} := {back};
+      ELSE
+        BEGIN
+          pawl_row.{read} := {back};
+        EXCEPTION WHEN {unfit} THEN
+          pawl_row.{read} := NULL;
+        END;
+        IF ROW(NEW.{read})::record *<> ROW(pawl_row.{read})::record THEN
+          NEW.{other} := pawl_row.{other};
+        END IF;
+      END IF;
     END IF;
   ELSIF ROW(NEW.{read})::record *<> ROW(OLD.{read})::record THEN
-    NEW.{other} := pawl_expected;
-  ELSIF ROW(NEW.{other})::record *<> ROW(pawl_expected)::record THEN
+    NEW.{other} := pawl_row.{other};
+  ELSIF ROW(NEW.{other})::record *<> ROW(pawl_row.{other})::record THEN
     NEW.{read} := {back};
   END IF;
   RETURN NEW;
 END
 )",
-      fmt::arg("table", TableSql(trigger)), fmt::arg("other", QuoteName(trigger.other)),
-      fmt::arg("read", QuoteName(trigger.read)), fmt::arg("expected", expected),
-      fmt::arg("back", trigger.back));
+      fmt::arg("other", other), fmt::arg("read", QuoteName(trigger.read)),
+      fmt::arg("expected", expected), fmt::arg("back", trigger.back), fmt::arg("unfit", kUnfit));
+}
+
+std::string NameBody(const ShapeTrigger& trigger) {
+  const std::string other = QuoteName(trigger.other);
+  const std::string read = QuoteName(trigger.read);
+  const std::string both =
+      trigger.is_drawn
+          ? fmt::format("NEW.{} := NEW.{};", read, other)
+          : fmt::format(
+                "RAISE EXCEPTION 'This INSERT gives two values for one column of %: it has "
+                "the two names % and % until the contract. Give one of them, or the same "
+                "value to both.', {}, {}, {} USING ERRCODE = 'data_exception';",
+                db::QuoteLiteral(Readable(trigger.table)), db::QuoteLiteral(trigger.read),
+                db::QuoteLiteral(trigger.other));
+  return fmt::format(
+      R"(
+DECLARE
+  pawl_row record;
+BEGIN
+  IF ROW(NEW.{read})::record *= ROW(NEW.{other})::record THEN
+    RETURN NEW;
+  END IF;
+  IF TG_OP = 'INSERT' THEN
+    pawl_row := NEW;
+    pawl_row.{other} := {default};
+    IF ROW(NEW.{other})::record *= ROW(pawl_row.{other})::record THEN
+      NEW.{other} := NEW.{read};
+    ELSIF ROW(NEW.{read})::record *= ROW(pawl_row.{other})::record THEN
+      NEW.{read} := NEW.{other};
+    ELSE
+      {both}
+    END IF;
+  ELSIF ROW(NEW.{read})::record *<> ROW(OLD.{read})::record THEN
+    NEW.{other} := NEW.{read};
+  ELSE
+    NEW.{read} := NEW.{other};
+  END IF;
+  RETURN NEW;
+END
+)",
+      fmt::arg("other", other), fmt::arg("read", read),
+      fmt::arg("default", trigger.is_drawn ? "NULL" : trigger.default_value),
+      fmt::arg("both", both));
+}
+
+std::string Body(const ShapeTrigger& trigger) {
+  return trigger.is_same ? NameBody(trigger) : TypeBody(trigger);
 }
 
 std::string Changed(const std::string& column) {

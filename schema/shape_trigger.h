@@ -2,10 +2,18 @@
 // of the two a statement writes, the other one follows.
 //
 //     INSERT                        other not given: other follows read
-//                                   other given, and not what read gives: read follows other
+//                                   read not given: read follows other
+//                                   both given: read wins, unless read follows from other as well,
+//                                   as in a copy of whole rows; then both stay
 //     UPDATE that changes read      other follows read
 //     UPDATE that changes other     read follows other, unless other is now what read gives: that is
 //                                   the backfill
+//
+// Where the two are names of one column (`is_same`), an application may know either alone. Both have
+// its default, so the one that is not what the default gives is the one that was given. Two values
+// that are neither the default nor alike are refused: whichever were taken, the other would be lost.
+// A default that is drawn for each row (a sequence, a random number) says nothing of the kind: it
+// stays with the one column, and the other one wins wherever it is given.
 //
 // Who writes a row holds its lock, and the trigger sees the row as it is then: of two writers of one
 // row, the second computes from what the first has committed (READ COMMITTED looks again at a row
@@ -31,6 +39,10 @@ struct ShapeTrigger {
   std::string back;
   // What does not fit `other` makes it NULL; else it is an error of the statement that writes it.
   bool lenient = false;
+  // Both are names of one column, whose default is this expression of PL/pgSQL.
+  bool is_same = false;
+  std::string default_value = "NULL";
+  bool is_drawn = false;  // One of them has a default of which this cannot be said.
   // As in SyncTrigger, the two.
   std::string search_path;
   std::string time_zone;

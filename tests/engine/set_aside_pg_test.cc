@@ -91,6 +91,55 @@ TEST_F(SetAsidePgTest, EndsAsThePlainStatementDoesAndComesBackWhole) {
   }
 }
 
+// Who knows one name only gives NULL, the default or a value by it, and gets what he gave.
+TEST_F(SetAsidePgTest, BothNamesOfAColumnHaveItsDefault) {
+  database_.Exec(
+      "CREATE TYPE mood AS ENUM ('good', 'bad'); "
+      "ALTER TABLE t ADD e integer DEFAULT 5, ADD m mood DEFAULT 'good', ADD w timestamptz DEFAULT now()");
+  for (const std::string statement : {"e TO f 7 5", "m TO n 'bad' good", "w TO x '2001-01-01' -"}) {
+    SCOPED_TRACE(statement);
+    const std::string older = statement.substr(0, 1);
+    const std::string newer = statement.substr(5, 1);
+    const std::string value = statement.substr(7, statement.rfind(' ') - 7);
+    const std::string standard = statement.substr(statement.rfind(' ') + 1);
+    const RunResult result = Run("ALTER TABLE t RENAME " + older + " TO " + newer);
+    ASSERT_EQ(result.state, "completed") << result.reason;
+    const auto insert = [&](int id, const std::string& columns, const std::string& values) {
+      database_.Exec("INSERT INTO t (id, b" + columns + ") VALUES (" + std::to_string(id) +
+                     ", 'x'" + values + ")");
+    };
+    const auto held = [&](int id) {
+      return database_.Value("SELECT CASE WHEN " + older + " IS DISTINCT FROM " + newer +
+                             " THEN 'apart' WHEN " + newer + " = " + value +
+                             " THEN 'given' ELSE coalesce(" + newer +
+                             "::text, 'none') END FROM t WHERE id = " + std::to_string(id));
+    };
+    for (const std::string& name : {older, newer}) {
+      insert(6001, ", " + name, ", NULL");
+      EXPECT_EQ(held(6001), "none");
+      insert(6002, ", " + name, ", " + value);
+      EXPECT_EQ(held(6002), "given");
+      if (standard != "-") {
+        insert(6003, "", "");
+        EXPECT_EQ(held(6003), standard);
+        database_.Exec("UPDATE t SET " + name + " = DEFAULT WHERE id = 6002");
+        EXPECT_EQ(held(6002), standard);
+      }
+      database_.Exec("DELETE FROM t WHERE id > 6000");
+    }
+    insert(6004, ", " + older + ", " + newer, ", " + value + ", " + value);
+    EXPECT_EQ(held(6004), "given");
+    try {
+      insert(6005, ", " + older + ", " + newer, ", " + value + ", NULL");
+      ADD_FAILURE() << "one of two values was lost";
+    } catch (const test::SqlError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("two names " + newer + " and " + older));
+    }
+    database_.Exec("DELETE FROM t WHERE id > 6000");
+    ASSERT_EQ(engine_.Revert(result.run, {}, {}).state, "reverted");
+  }
+}
+
 TEST_F(SetAsidePgTest, BothNamesOfAColumnAreWritable) {
   const RunResult result = Run("ALTER TABLE t RENAME a TO c");
   ASSERT_EQ(result.state, "completed") << result.reason;

@@ -82,6 +82,7 @@ class Client {
   std::int64_t hot_updates() const { return hot_updates_; }
 
   std::atomic<const char*> named;  // The key, as this version of the application knows it.
+  std::atomic<const char*> inserts_by = nullptr;  // As new rows name it; null: by `named`.
   std::atomic<std::int64_t> key_next;
   std::atomic<bool> upserts = false;   // By ON CONFLICT of the key.
   std::atomic<bool> finds_all = true;  // Rows of others have their value under that name.
@@ -98,7 +99,9 @@ class Client {
     const std::string where = rows_.empty() ? "" : " WHERE " + name + " = " + Text(row->first);
     if (kind <= 1) {
       const std::int64_t key = key_next++;
-      Do("INSERT INTO t (" + name + ", label) VALUES (" + Text(key) + ", 'c')");
+      const char* const by = inserts_by;
+      Do("INSERT INTO t (" + (by == nullptr ? name : by) + ", label) VALUES (" + Text(key) +
+         ", 'c')");
       rows_[key] = {};
     } else if (kind == 2) {
       AddChild(row->first, row->second);
@@ -196,8 +199,8 @@ INSERT INTO note (t_id) SELECT 1 + g % 5000 FROM generate_series(1, 5000) AS g)s
   Engine engine_{db::ConnectionString(database_.url())};
 };
 
-// After the cut-over the older version works on by the old column, and the newer one writes keys
-// that only the new type can hold.
+// After the cut-over the older version finds and changes its rows by the old column, and the newer one
+// writes keys that only the new type can hold.
 TEST_F(TwoShapesPgTest, BothVersionsWorkThroughAChangeOfType) {
   Client older(database_.url(), "id", kOldKeys, 1);
   Client newer(database_.url(), "id", kNewKeys, 2);
@@ -205,6 +208,7 @@ TEST_F(TwoShapesPgTest, BothVersionsWorkThroughAChangeOfType) {
   newer.Start();
   const RunResult run = engine_.Run("m", "ALTER TABLE t ALTER id TYPE bigint", {}, {});
   ASSERT_EQ(run.state, "completed") << run.reason;
+  older.inserts_by = "id";
   older.named = "id_pawl_old";
   newer.upserts = true;
   newer.key_next = 5'000'000'000;

@@ -247,15 +247,33 @@ TEST_F(TypeChangePgTest, ARevertStopsAtAValueThatTheOldTypeCannotHold) {
 TEST_F(TypeChangePgTest, BothColumnsAreWritableUntilTheContract) {
   const RunResult result = Run("ALTER TABLE t ALTER id TYPE bigint");
   ASSERT_EQ(result.state, "completed") << result.reason;
-  database_.Exec("INSERT INTO t (id_pawl_old, name) VALUES (400000, 'by the old column')");
-  EXPECT_EQ(database_.Value("SELECT id FROM t WHERE name = 'by the old column'"), "400000");
   database_.Exec("INSERT INTO t (id, name) VALUES (5000000000, 'too large for int')");
   EXPECT_EQ(database_.Value("SELECT id_pawl_old FROM t WHERE id = 5000000000"), "NULL");
   const std::string next = database_.Value("INSERT INTO t (name) VALUES ('drawn') RETURNING id");
   EXPECT_EQ(database_.Value("SELECT id_pawl_old FROM t WHERE name = 'drawn'"), next);
-  database_.Exec("UPDATE t SET id_pawl_old = 400001 WHERE id = 400000");
+  database_.Exec("UPDATE t SET id_pawl_old = 400001 WHERE id = " + next);
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM t WHERE id = 400001"), 1);
   EXPECT_EQ(engine_.Verify(result.run, true).passed, true);
+}
+
+// It brings values for both columns. The old one may hold more than the new one, and is not what the
+// application knows.
+TEST_F(TypeChangePgTest, ACopyOfWholeRowsKeepsWhatWasChangedInIt) {
+  const RunResult result = Run("ALTER TABLE t ALTER price TYPE numeric(10,2)");
+  ASSERT_EQ(result.state, "completed") << result.reason;
+  database_.Exec(
+      "CREATE TABLE copy AS SELECT * FROM t WHERE id IN (1, 2, 3); "
+      "UPDATE copy SET id = id + 500000, n = n + 500000; "
+      "UPDATE copy SET price = 7.77 WHERE id = 500002; "
+      "UPDATE copy SET price_pawl_old = 99999999.9999 WHERE id = 500003; "
+      "INSERT INTO t SELECT * FROM copy");
+  EXPECT_EQ(database_.Value("SELECT string_agg(price || '=' || price_pawl_old, ' ' ORDER BY id) "
+                            "FROM t WHERE id > 500000"),
+            "1.12=1.1234 7.77=7.7700 3.12=3.1200");
+  ASSERT_EQ(engine_.Revert(result.run, {}, {}).state, "reverted");
+  EXPECT_EQ(database_.Value("SELECT string_agg(price::text, ' ' ORDER BY id) FROM t WHERE id > "
+                            "500000"),
+            "1.1234 7.7700 3.1200");
 }
 
 // Whoever is in the way is named and waited for, and nobody waits behind us meanwhile.
