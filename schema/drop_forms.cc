@@ -95,6 +95,7 @@ class Drop {
         fmt::format("ALTER TABLE {} RENAME TO {}", aside_sql, QuoteName(table_.name.name));
     const std::vector<Key> keys = ForeignKeys("");
     TakeKeysOff(aside_sql, keys, step);
+    step.also.push_back({table_.name.schema, aside});  // On the way back.
     step.notes.push_back(
         fmt::format("The names of its indexes stay taken until then; it holds {} "
                     "bytes.",

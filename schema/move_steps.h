@@ -48,7 +48,8 @@ void RequireNotMoved(const Planning& planning, const Place& place, const TableNa
 // column: it is not there yet, so it would not be carried along.
 void RequireUnchanged(const Planning& planning, const Place& place, const TableName& table);
 
-// Throws where another move of this table has not been contracted yet, or as RequireNotMoved.
+// Throws where another run's change of this table's shape, or of one that a foreign key ties to it,
+// has not been contracted yet, or as RequireNotMoved.
 void RequireNoMove(const Planning& planning, const Place& place, const TableShape& table);
 
 // Throws where the role may not change the table, or it is of a kind that cannot be changed.

@@ -191,6 +191,39 @@ TEST_F(SetAsidePgTest, RowsSetAsideKeepNobodyFromDeleting) {
   EXPECT_EQ(database_.Exec("DELETE FROM t WHERE id = 9"), 1);
 }
 
+// The way back and the contract of the first one name things as it left them.
+TEST_F(SetAsidePgTest, ASecondChangeOfAShapeWaitsForTheContractOfTheFirst) {
+  const auto other = [&](const std::string& text) {
+    try {
+      engine_.Compile("other", text);
+      return std::string("planned");
+    } catch (const db::Error& error) {
+      return std::string(error.what());
+    }
+  };
+  const auto run = [&](const std::string& statement) {
+    const RunResult result = Run(statement);
+    EXPECT_EQ(result.state, "completed") << result.reason;
+    return result.run;
+  };
+  std::int64_t first = run("ALTER TABLE t RENAME TO v");
+  for (const char* change : {"DROP TABLE v", "ALTER TABLE v DROP COLUMN z",
+                             "ALTER TABLE v RENAME TO w", "ALTER TABLE v ALTER a TYPE bigint"}) {
+    EXPECT_THAT(other(change), HasSubstr("pawl contract " + std::to_string(first)));
+  }
+  EXPECT_EQ(other("ALTER TABLE u RENAME TO w"), "planned");
+  ASSERT_EQ(engine_.Revert(first, {}, {}).state, "reverted");
+  first = run("ALTER TABLE t DROP COLUMN z");
+  EXPECT_THAT(other("ALTER TABLE t DROP COLUMN a"), HasSubstr("pawl contract"));
+  EXPECT_THAT(other("ALTER TABLE t RENAME a TO c"), HasSubstr("pawl contract"));
+  ASSERT_EQ(engine_.Contract(first, {}).state, "contracted");
+  EXPECT_EQ(other("ALTER TABLE t RENAME a TO c"), "planned");
+  first = run("DROP TABLE u");
+  EXPECT_THAT(other("ALTER TABLE u_pawl_dropped RENAME TO w"), HasSubstr("pawl contract"));
+  EXPECT_THAT(other("ALTER TABLE t RENAME TO v"), HasSubstr("u_pawl_dropped"));
+  ASSERT_EQ(engine_.Contract(first, {}).state, "contracted");
+}
+
 TEST_F(SetAsidePgTest, WhatOthersDependOnIsNamed) {
   database_.Exec("CREATE VIEW w AS SELECT a, b FROM t");
   EXPECT_THAT(Message("DROP TABLE t"), HasSubstr("depends on it"));
