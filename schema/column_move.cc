@@ -76,18 +76,10 @@ void AddConstraint(const TableName& table, const std::vector<TableName>& also,
 }
 
 // On the outgoing column, and named as the one that the way back would build, which is then there
-// already. Where the constraint is deferrable, this one must not refuse anything before the commit, so
-// it is not unique, and the way back builds another.
+// already.
 Building KeptIndex(const ColumnMove& move, const IndexUse& index, std::string& obstacle) {
-  constexpr std::string_view kUnique = "CREATE UNIQUE ";
-  const bool is_unique = !index.is_deferrable;
-  const std::string name =
-      SuffixedName(is_unique ? index.name : index.name + "_plain", move.outgoing_suffix);
-  std::string definition = index.definition;
-  if (!is_unique && definition.starts_with(kUnique)) {
-    definition.replace(0, kUnique.size(), "CREATE ");
-  }
-  const auto sql = IndexOver(definition, {}, name, index.tablespace);
+  const std::string name = SuffixedName(index.name, move.outgoing_suffix);
+  const auto sql = IndexOver(index.definition, {}, name, index.tablespace);
   if (!sql) obstacle = "index " + index.name;
   Building building = IndexBuilding(move, index, sql.value_or(""), name);
   building.title =
@@ -242,9 +234,8 @@ class Swap {
       Add("ALTER INDEX {} RENAME TO {}", QuoteName(move_.table.schema, built),
           QuoteName(index.name));
     } else {
-      Add("ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}{}{}", table_, QuoteName(index.name),
-          index.constraint_type == "p" ? "PRIMARY KEY" : "UNIQUE", QuoteName(built),
-          index.is_deferrable ? " DEFERRABLE" : "", index.is_deferred ? " INITIALLY DEFERRED" : "");
+      Add("ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}", table_, QuoteName(index.name),
+          index.constraint_type == "p" ? "PRIMARY KEY" : "UNIQUE", QuoteName(built));
       sql_ += Comment(fmt::format("CONSTRAINT {} ON {}", QuoteName(index.name), table_),
                       index.constraint_comment);
     }

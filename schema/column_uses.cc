@@ -224,7 +224,7 @@ SELECT g.privilege_type,
     const db::Result found = Ask(fmt::format(R"(
 SELECT c.relname, pg_catalog.pg_get_indexdef(c.oid), s.spcname, i.indisunique,
        i.indexprs IS NOT NULL OR i.indpred IS NOT NULL, i.indisclustered, k.contype,
-       coalesce(k.condeferrable, false), coalesce(k.condeferred, false),
+       coalesce(k.condeferrable, false),
        pg_catalog.obj_description(c.oid, 'pg_class'),
        pg_catalog.obj_description(k.oid, 'pg_constraint'), i.indisvalid,
        EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid
@@ -252,22 +252,28 @@ SELECT c.relname, pg_catalog.pg_get_indexdef(c.oid), s.spcname, i.indisunique,
       index.is_computed = ToBool(row[4]);
       index.is_clustered = ToBool(row[5]);
       index.constraint_type = OrEmpty(row[6]);
-      index.is_deferrable = ToBool(row[7]);
-      index.is_deferred = ToBool(row[8]);
-      index.comment = OrEmpty(row[9]);
-      index.constraint_comment = OrEmpty(row[10]);
+      index.comment = OrEmpty(row[8]);
+      index.constraint_comment = OrEmpty(row[9]);
+      // The index that is built beside it cannot be: a statement that has two rows alike until its
+      // end, or its commit, would be refused.
+      if (ToBool(row[7])) {
+        ObstructMove(
+            fmt::format("constraint {} is deferrable, and an index beside it cannot be: "
+                        "what relies on that would be refused",
+                        index.name));
+      }
       if (index.constraint_type == "x") {
         ObstructMove(
             fmt::format("the index of exclusion constraint {} cannot be built while others "
                         "write",
                         index.name));
       }
-      if (!ToBool(row[11]))
+      if (!ToBool(row[10]))
         ObstructMove(fmt::format("index {} is invalid: drop it first", index.name));
-      if (ToBool(row[12])) {
+      if (ToBool(row[11])) {
         ObstructMove(fmt::format("index {} has a statistics target of its own", index.name));
       }
-      if (ToBool(row[13])) {
+      if (ToBool(row[12])) {
         ObstructMove(fmt::format("index {} uses an operator class that is not its type's default",
                                  index.name));
       }

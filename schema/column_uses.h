@@ -26,8 +26,6 @@ struct IndexUse {
   bool is_clustered = false;
   // Of its constraint; "p", "u" or empty.
   std::string constraint_type;
-  bool is_deferrable = false;
-  bool is_deferred = false;
   std::string comment;
   std::string constraint_comment;
 };
