@@ -180,17 +180,17 @@ SELECT t.tgname, p.oid::pg_catalog.regproc::text, t.tgtype & 2 <> 0, t.tgtype & 
        t.tgtype & 4 <> 0, t.tgtype & 16 <> 0, t.tgtype & 8 <> 0,
        (SELECT pg_catalog.json_agg(a.attname) FROM pg_catalog.pg_attribute a
          WHERE a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr)),
-       t.tgenabled = 'A'
+       t.tgenabled IN ('A', 'R'), t.tgenabled <> 'R'
   FROM pg_catalog.pg_trigger t
   JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
- WHERE t.tgrelid = $1::pg_catalog.oid AND t.tgenabled IN ('O', 'A')
+ WHERE t.tgrelid = $1::pg_catalog.oid AND t.tgenabled IN ('O', 'A', 'R')
    AND (NOT t.tgisinternal OR (t.tgparentid <> 0 AND t.tgconstraint = 0))
  ORDER BY t.tgname)",
       {std::to_string(table.oid)});
   for (const Row& row : result.rows) {
     table.triggers.push_back({ToText(row[0]), ToText(row[1]), ToBool(row[2]), ToBool(row[3]),
                               ToBool(row[4]), ToBool(row[5]), ToBool(row[6]), TextList(row[7]),
-                              ToBool(row[8])});
+                              ToBool(row[8]), ToBool(row[9])});
   }
   const Result rules = session.Query(
       R"(

@@ -43,6 +43,7 @@ struct UserTrigger {
   bool on_delete = false;
   std::vector<std::string> update_columns;  // UPDATE OF these; empty: any.
   bool fires_in_replica = false;  // ENABLE ALWAYS or REPLICA: quiet_triggers does not stop it.
+  bool fires_in_origin = true;    // Not ENABLE REPLICA: it fires for those who write here.
 };
 
 // A foreign key of another table that refers to this one.

@@ -111,22 +111,27 @@ class MoveSteps {
   void KeepTriggersQuiet() {
     if (update_.options.contains("quiet_triggers")) return;
     const UserTrigger* firing = nullptr;
+    const UserTrigger* unstoppable = nullptr;  // It fires where the others are quiet.
     for (const UserTrigger& trigger : request_.table.triggers) {
       if (!trigger.on_update || !trigger.update_columns.empty()) continue;
-      if (firing == nullptr || trigger.fires_in_replica) firing = &trigger;
+      if (trigger.fires_in_origin) firing = &trigger;
+      if (trigger.fires_in_replica) unstoppable = &trigger;
     }
     if (firing == nullptr) return;
-    if (!firing->fires_in_replica && MayBeQuiet(planning_.reading.session())) {
+    if (unstoppable == nullptr && MayBeQuiet(planning_.reading.session())) {
       update_.options["quiet_triggers"] = "true";
       return;
     }
+    const UserTrigger& named = unstoppable == nullptr ? *firing : *unstoppable;
     Fail(fmt::format("trigger {} of {} would fire for every row that is filled, as the plain "
                      "statement does not let it",
-                     firing->name, readable_table()),
-         firing->fires_in_replica
-             ? "It is ENABLE ALWAYS. Write quiet_triggers=false above the statement if it may fire."
-             : "Use a role that may set session_replication_role, so that it does not; or write "
-               "quiet_triggers=false above the statement if it may fire.");
+                     named.name, readable_table()),
+         unstoppable == nullptr
+             ? "Use a role that may set session_replication_role, so that it does not; or write "
+               "quiet_triggers=false above the statement if it may fire."
+             : fmt::format("It is ENABLE ALWAYS or REPLICA, so it cannot be kept quiet. Write "
+                           "quiet_triggers=false above the statement if {} may fire.",
+                           firing->name));
   }
 
   // Of two names of one column. What is drawn for each row must be drawn once, so one column has it;

@@ -45,7 +45,7 @@ bool KeepsItsWord(const PlannedStatement& planned, const Conjunct& conjunct,
 std::vector<UserTrigger> FiringTriggers(const PlannedStatement& planned, const TableShape& table) {
   std::vector<UserTrigger> firing;
   for (const UserTrigger& trigger : table.triggers) {
-    if (planned.is_quiet() && !trigger.fires_in_replica) continue;
+    if (!(planned.is_quiet() ? trigger.fires_in_replica : trigger.fires_in_origin)) continue;
     if (Fires(trigger, planned.statement.kind, planned.facts.assigned)) firing.push_back(trigger);
   }
   return firing;
