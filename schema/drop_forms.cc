@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include "db/quote.h"
+#include "schema/ast_queries.h"
 #include "schema/move_steps.h"
+#include "schema/statement_check.h"
 
 namespace pawl::schema {
 namespace {
@@ -247,12 +249,29 @@ SELECT 'the partitioned table ' || inhparent::pg_catalog.regclass::text
     AddColumnSteps(column, uses);
   }
 
+  // Whoever does not know the column gives none: its default, or NULL. Two NULLs are not alike, and
+  // neither is what is drawn for each row. What an expression or a predicate makes of them is not
+  // known.
+  bool MakesNewRowsAlike(const IndexUse& index, const ColumnUses& uses) const {
+    if (!index.is_unique || uses.identity != 0) return false;
+    if (index.is_computed) return true;
+    if (uses.default_value.empty()) {
+      return index.definition.find("NULLS NOT DISTINCT") != std::string::npos;
+    }
+    const std::optional<AstValue> tree = ParseExpression(uses.default_value);
+    return !tree || ReadFunctions(session(), FunctionsIn(*tree)).volatile_ones.empty();
+  }
+
   // Who writes no value must not be refused because of a column that he does not know any more.
   void RefuseUses(const std::string& column, const ColumnUses& uses) const {
     std::string reason;
     if (!uses.checks.empty()) reason = fmt::format("check {} reads it", uses.checks[0].name);
     for (const IndexUse& index : uses.indexes) {
       if (index.constraint_type == "p") reason = "it belongs to the primary key";
+      if (MakesNewRowsAlike(index, uses)) {
+        reason =
+            fmt::format("unique index {} would find rows without a value for it alike", index.name);
+      }
     }
     for (const ForeignKeyUse& key : uses.foreign_keys) {
       if (!key.is_referenced) continue;

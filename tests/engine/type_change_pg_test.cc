@@ -38,7 +38,7 @@ CREATE TABLE t (
   parent integer,
   CONSTRAINT t_pkey PRIMARY KEY (id),
   CONSTRAINT id_positive CHECK (id > 0 AND n > -5),
-  CONSTRAINT t_n_key UNIQUE (n) DEFERRABLE
+  CONSTRAINT t_n_key UNIQUE (n)
 );
 INSERT INTO t (id, n, region, name, price, made, kind, parent)
   SELECT g, g, 1 + g % 10, 'name ' || g, g + 0.1234, timestamp '2020-01-01' + g * interval '1 hour',
@@ -350,6 +350,10 @@ TEST_F(TypeChangePgTest, WhatCannotBeCarriedAlongIsNamed) {
       "CREATE VIEW v AS SELECT id, price FROM t; CREATE TABLE g (a integer, b integer GENERATED ALWAYS AS (a + 1) "
       "STORED); CREATE TABLE p (a integer) PARTITION BY LIST (a); CREATE PUBLICATION pub FOR TABLE note; "
       "CREATE STATISTICS st ON name, kind FROM t; CREATE DOMAIN positive AS integer CHECK (VALUE > 0)");
+  database_.Exec(
+      "CREATE TABLE later (id integer PRIMARY KEY DEFERRABLE, n integer UNIQUE DEFERRABLE)");
+  EXPECT_THAT(Message("ALTER TABLE later ALTER id TYPE bigint"), HasSubstr("is deferrable"));
+  EXPECT_THAT(Message("ALTER TABLE later RENAME n TO k"), HasSubstr("later_n_key is deferrable"));
   EXPECT_THAT(Message("ALTER TABLE t ALTER id TYPE bigint"), HasSubstr("view v"));
   EXPECT_THAT(Message("ALTER TABLE g ALTER a TYPE bigint"), HasSubstr("column b of table g"));
   EXPECT_THAT(Message("ALTER TABLE g ALTER b TYPE bigint"), HasSubstr("generated column"));
@@ -450,6 +454,17 @@ CREATE TRIGGER stamp BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp())sq
   EXPECT_EQ(database_.Integer("SELECT updates FROM t WHERE id = 1"), 1);
   ASSERT_EQ(engine_.Revert(result.run, {}, {}).state, "reverted");
   EXPECT_EQ(database_.Integer("SELECT sum(updates) FROM t"), 1);
+  // Switched on for a replica only: it would fire if Pawl were quiet, so Pawl is not.
+  database_.Exec("ALTER TABLE t ENABLE REPLICA TRIGGER stamp");
+  const RunResult alone = Run("ALTER TABLE t ALTER region TYPE bigint");
+  ASSERT_EQ(alone.state, "completed") << alone.reason;
+  EXPECT_EQ(database_.Integer("SELECT sum(updates) FROM t"), 1);
+  ASSERT_EQ(engine_.Contract(alone.run, {}).state, "contracted");
+  database_.Exec("CREATE TRIGGER second BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp()");
+  EXPECT_THAT(Message("ALTER TABLE t ALTER n TYPE bigint"), HasSubstr("trigger stamp"));
+  database_.Exec("DROP TRIGGER second ON t; ALTER TRIGGER stamp ON t RENAME TO zzz");
+  EXPECT_THAT(Message("ALTER TABLE t ALTER n TYPE bigint"), HasSubstr("trigger zzz"));
+  database_.Exec("ALTER TRIGGER zzz ON t RENAME TO stamp");
   database_.Exec("ALTER TABLE t ENABLE ALWAYS TRIGGER stamp");
   EXPECT_THAT(Message("ALTER TABLE t ALTER n TYPE bigint"), HasSubstr("trigger stamp"));
   EXPECT_EQ(Run("-- pawl: quiet_triggers=false\nALTER TABLE t ALTER n TYPE bigint").state,
