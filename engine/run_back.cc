@@ -36,6 +36,7 @@ void RunProcess::GoBack() {
 
 bool RunProcess::IsToTakeBack(const schema::Step& step) {
   const std::string state = StepState(step);
+  if (step.kind == schema::StepKind::kWayBack && AsksOnly(step)) return HasCutOver(step);
   if (state == "reverted") return false;
   switch (step.kind) {
     case schema::StepKind::kSyncOn:

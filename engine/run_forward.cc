@@ -39,10 +39,15 @@ bool IsAfterProof(const schema::Step& step) {
          step.kind != schema::StepKind::kBackfill;
 }
 
+bool AsksOnly(const schema::Step& step) {
+  const bool back = step.kind == schema::StepKind::kWayBack;
+  return !step.question.empty() && step.reopen == (back ? step.inverse : step.sql);
+}
+
 void RunProcess::GoForward() {
   for (const schema::Step& step : plan_.steps) {
     if (IsAfterProof(step)) continue;
-    if (StepState(step) == "done") continue;
+    if (StepState(step) == "done" && !IsToAskAgain(step)) continue;
     if (RunStep(step) == Verdict::kInterrupted) return;
   }
   throttle_.reset();  // Its connection is one of those that verification may use.
@@ -69,6 +74,18 @@ void RunProcess::GoForward() {
   AddTime();
   checkpoints::MoveRun(*session_, run_id_, "completed",
                        settings_.verify ? "" : "not verified, as asked");
+}
+
+// A cut-over may have stopped because something could have been written unseen. What was proved before
+// that is proved again.
+bool RunProcess::IsToAskAgain(const schema::Step& step) {
+  if (!AsksOnly(step)) return false;
+  for (const schema::Step& other : plan_.steps) {
+    if (other.number > step.number && other.kind == schema::StepKind::kCutOver) {
+      return StepState(other) == "pending";
+    }
+  }
+  return false;
 }
 
 RunProcess::Verdict RunProcess::RunStep(const schema::Step& step) {

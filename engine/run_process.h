@@ -76,6 +76,7 @@ class RunProcess {
   void GoBack();
   bool IsToTakeBack(const schema::Step& step);
   bool HasCutOver(const schema::Step& step);
+  bool IsToAskAgain(const schema::Step& step);
   bool WasNext(const schema::Step& step);
   Verdict PrepareWayBack(const schema::Step& step);
   Verdict RevertStep(const schema::Step& step, const RevertSettings& settings);
@@ -145,6 +146,9 @@ class RunProcess {
 // Whether it comes after the proof, if at all: a sync trigger watches until then, and the old shape
 // is the real one until then.
 bool IsAfterProof(const schema::Step& step);
+
+// Whether it does nothing but to put its question.
+bool AsksOnly(const schema::Step& step);
 
 // The steps of phase contract.
 std::int64_t StepsToContract(const schema::Plan& plan);

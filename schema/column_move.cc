@@ -129,7 +129,7 @@ class Swap {
     for (const TableName& other : OthersLocked(move_)) tables += ", " + Sql(other);
     Add("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables);
 #ifndef PAWL_MUTANT_standing_guard
-    sql_ += RenderStandingGuard(move_.table, move_.outgoing, move_.uses.standing) + ";\n";
+    sql_ += move_.guards;
 #endif
   }
 

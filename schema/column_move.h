@@ -35,6 +35,8 @@ struct ColumnMove {
   bool is_back = false;         // The plain indexes of `incoming` are there already.
   bool is_same = false;         // Both columns hold the same.
   bool shares_default = false;  // Both have it, before the swap and after.
+  // Statements that fail, with a sentence, where the swap may not happen. It asks under its lock.
+  std::string guards;
 };
 
 // One thing to be built, or proved, on the incoming column.

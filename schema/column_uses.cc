@@ -15,12 +15,18 @@ using db::ToText;
 
 std::string OrEmpty(const db::Value& value) { return value.value_or(""); }
 
-// One text: what hangs on the column, without our own triggers and indexes. The constraints of contype n are
-// NOT NULL, which the column itself says too, in every version.
+// One text: what hangs on the column and how it is defined, without our own triggers and indexes. The
+// constraints of contype n are NOT NULL, which the column itself says too, in every version.
 std::string StandingSql(const TableName& table, const std::string& column) {
   return fmt::format(
       R"sql(SELECT coalesce(pg_catalog.string_agg(DISTINCT line, '; ' ORDER BY line), 'nothing') FROM (
-  SELECT o.type || ' ' || o.identity AS line
+  SELECT o.type || ' ' || o.identity || coalesce(
+           CASE WHEN d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+                THEN ' ' || pg_catalog.pg_get_constraintdef(d.objid)
+                WHEN d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                THEN ' ' || (SELECT pg_catalog.pg_get_indexdef(i.indexrelid)
+                               FROM pg_catalog.pg_index AS i WHERE i.indexrelid = d.objid) END, '')
+           AS line
     FROM pg_catalog.pg_attribute AS a
     JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
      AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
@@ -38,7 +44,10 @@ std::string StandingSql(const TableName& table, const std::string& column) {
                         AND c.relkind = 'i' AND pg_catalog.right(c.relname::text, {4}) = {3})
   UNION ALL
   SELECT word FROM pg_catalog.pg_attribute AS a
-   CROSS JOIN LATERAL (VALUES (a.attnotnull, 'NOT NULL'), (a.atthasdef, 'a default'),
+   CROSS JOIN LATERAL (VALUES (a.attnotnull, 'NOT NULL'),
+                              (a.atthasdef, 'default ' || (SELECT pg_catalog.pg_get_expr(e.adbin, e.adrelid)
+                                                             FROM pg_catalog.pg_attrdef AS e
+                                                            WHERE e.adrelid = a.attrelid AND e.adnum = a.attnum)),
                               (a.attidentity <> '', 'identity')) AS words (is_so, word)
    WHERE a.attrelid = pg_catalog.to_regclass({0}) AND a.attname = {1} AND is_so
 ) AS lines)sql",
@@ -353,23 +362,53 @@ ColumnUses ReadColumnUses(db::Session& session, const TableShape& table,
   return Reading(session, table, column).Read();
 }
 
-std::string RenderStandingGuard(const TableName& table, const std::string& column,
-                                const std::string& standing) {
-  const std::string expected = db::QuoteLiteral(standing);
+namespace {
+
+std::string Guard(const TableName& table, const std::string& column, const std::string& expected,
+                  const char* since, const char* remedy) {
   return "DO " + DollarQuoted(fmt::format(
                      R"(
 DECLARE
+  pawl_expected text := {};
   pawl_standing text := (
 {});
 BEGIN
-  IF pawl_standing <> {} THEN
-    RAISE EXCEPTION 'Other things hang on column % of % than when this was planned. Then: %. Now: %. Put it back as it was, then resume; or take the run back and plan anew.',
-      {}, {}, {}, pawl_standing;
+  IF pawl_standing IS DISTINCT FROM pawl_expected THEN
+    RAISE EXCEPTION 'Other things hang on column % of % than {}. Then: %. Now: %. {}',
+      {}, {}, coalesce(pawl_expected, 'not known'), pawl_standing;
   END IF;
 END
 )",
-                     StandingSql(table, column), expected, db::QuoteLiteral(column),
-                     db::QuoteLiteral(Readable(table)), expected));
+                     expected, StandingSql(table, column), since, remedy, db::QuoteLiteral(column),
+                     db::QuoteLiteral(Readable(table))));
+}
+
+}  // namespace
+
+std::string RenderStandingGuard(const TableName& table, const std::string& column,
+                                const std::string& standing) {
+  return Guard(table, column, db::QuoteLiteral(standing), "when this was planned",
+               "Put it back as it was, then resume; or take the run back and plan anew.");
+}
+
+std::string RenderStandingNote(const TableName& table, const std::string& column,
+                               const std::string& function) {
+  return "DO " + DollarQuoted(fmt::format(
+                     R"(
+BEGIN
+  EXECUTE pg_catalog.format('COMMENT ON FUNCTION {}() IS %L', (
+{}));
+END
+)",
+                     function, StandingSql(table, column)));
+}
+
+std::string RenderNotedGuard(const TableName& table, const std::string& column,
+                             const std::string& function) {
+  return Guard(table, column,
+               fmt::format("pg_catalog.obj_description(pg_catalog.to_regprocedure({}), 'pg_proc')",
+                           db::QuoteLiteral(function + "()")),
+               "at the cut-over", "Put it back as it was, then resume.");
 }
 
 }  // namespace pawl::schema

@@ -74,7 +74,7 @@ struct ColumnUses {
   std::vector<std::string> settings;
   std::vector<std::string> grants;
   std::string comment;
-  // All that PostgreSQL's books tie to it but what is Pawl's, by kind and name, in order
+  // All that PostgreSQL's books tie to it but what is Pawl's, by kind, name and definition, in order
   // (RenderStandingGuard).
   std::string standing;
   // Why PostgreSQL would not change it, and why it cannot be moved to another column: each the
@@ -93,5 +93,13 @@ ColumnUses ReadColumnUses(db::Session& session, const TableShape& table, const s
 // somebody has made since would stay behind on the old column, unseen, and go with the contract.
 std::string RenderStandingGuard(const TableName& table, const std::string& column,
                                 const std::string& standing);
+
+// The same for the way back. What hangs on the new column is defined in other words than on the old
+// one: those that PostgreSQL finds for it at the cut-over. A statement that notes them then, as the
+// comment of Pawl's own `function` (quoted, without parentheses), and the guard that compares.
+std::string RenderStandingNote(const TableName& table, const std::string& column,
+                               const std::string& function);
+std::string RenderNotedGuard(const TableName& table, const std::string& column,
+                             const std::string& function);
 
 }  // namespace pawl::schema

@@ -226,7 +226,13 @@ class MoveSteps {
     forth_.incoming_type = request_.plain_type;
     forth_.is_same = request_.is_same;
     forth_.shares_default = shares_default();
+    const TableName& table = request_.table.name;
+    const std::string own = RenderShapeGuard(before_) + ";\n";
     back_ = forth_;
+    forth_.guards =
+        RenderStandingGuard(table, request_.column, request_.uses.standing) + ";\n" + own;
+    back_.guards =
+        RenderNotedGuard(table, request_.incoming_after, ShapeFunctionName(before_)) + ";\n" + own;
     std::swap(back_.outgoing_suffix, back_.incoming_suffix);
     back_.outgoing = forth_.incoming_after;
     back_.incoming = forth_.outgoing_after;
@@ -417,7 +423,9 @@ class MoveSteps {
                     request_.column),
         "ACCESS EXCLUSIVE, milliseconds; blockers are looked at first",
         "Names, keys and defaults change over in one transaction that touches the catalogue only.");
-    step.sql = RenderSwap(forth_) + RenderShapeFunction(after_);
+    step.sql =
+        RenderSwap(forth_) + RenderShapeFunction(after_) + ";\n" +
+        RenderStandingNote(request_.table.name, request_.incoming_after, ShapeFunctionName(after_));
     step.inverse = RenderSwap(back_) + RenderShapeFunction(before_);
     step.also = OthersLocked(forth_);
     step.notes.push_back(

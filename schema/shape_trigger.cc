@@ -10,10 +10,6 @@ namespace {
 
 using db::QuoteName;
 
-std::string FunctionName(const ShapeTrigger& trigger) {
-  return QuoteName("pawl", "shape_" + trigger.suffix);
-}
-
 std::string TriggerName(const ShapeTrigger& trigger, const char* event) {
   return QuoteName(kShapeTriggerPrefix + trigger.suffix + event);
 }
@@ -130,6 +126,35 @@ std::string Changed(const std::string& column) {
 
 }  // namespace
 
+std::string ShapeFunctionName(const ShapeTrigger& trigger) {
+  return QuoteName("pawl", "shape_" + trigger.suffix);
+}
+
+std::string RenderShapeGuard(const ShapeTrigger& trigger) {
+  const std::string insert = kShapeTriggerPrefix + trigger.suffix + "_i";
+  const std::string update = kShapeTriggerPrefix + trigger.suffix + "_u";
+  return "DO " + DollarQuoted(fmt::format(
+                     R"(
+BEGIN
+  IF (SELECT count(*) FROM pg_catalog.pg_trigger
+       WHERE tgrelid = pg_catalog.to_regclass({table}) AND tgenabled = 'A'
+         AND tgname IN ({insert}, {update})) <> 2 THEN
+    RAISE EXCEPTION 'Triggers % and % of %, which keep two columns in step, are not both there and ENABLE ALWAYS. Switch them on with ALTER TABLE … ENABLE ALWAYS TRIGGER, then resume: every row is proved again.',
+      {insert}, {update}, {name};
+  END IF;
+  IF EXISTS (SELECT FROM pg_catalog.pg_inherits
+              WHERE pg_catalog.to_regclass({table}) IN (inhparent, inhrelid)) THEN
+    RAISE EXCEPTION '% has got a parent or a child table since this was planned, whose rows are not in step. Take that away (ALTER TABLE … NO INHERIT), then resume.',
+      {name};
+  END IF;
+END
+)",
+                     fmt::arg("table", db::QuoteLiteral(TableSql(trigger))),
+                     fmt::arg("insert", db::QuoteLiteral(insert)),
+                     fmt::arg("update", db::QuoteLiteral(update)),
+                     fmt::arg("name", db::QuoteLiteral(Readable(trigger.table)))));
+}
+
 std::string FunctionSettings(const std::string& search_path, const std::string& time_zone) {
   std::string settings;
   if (!search_path.empty()) settings += "\n  SET search_path = " + search_path;
@@ -149,13 +174,14 @@ std::string DollarQuoted(const std::string& body) {
 
 std::string RenderShapeFunction(const ShapeTrigger& trigger) {
   return fmt::format("CREATE OR REPLACE FUNCTION {}() RETURNS trigger\n  LANGUAGE plpgsql{}\nAS {}",
-                     FunctionName(trigger),
+                     ShapeFunctionName(trigger),
                      FunctionSettings(trigger.search_path, trigger.time_zone),
                      DollarQuoted(Body(trigger)));
 }
 
 std::string RenderShapeOn(const ShapeTrigger& trigger) {
-  return fmt::format(R"({function};
+  return fmt::format(
+      R"({function};
 CREATE TRIGGER {insert}
   BEFORE INSERT ON {table}
   FOR EACH ROW
@@ -166,12 +192,11 @@ CREATE TRIGGER {update}
   WHEN ({read} OR {other})
   EXECUTE FUNCTION {name}();
 ALTER TABLE {table} ENABLE ALWAYS TRIGGER {insert}, ENABLE ALWAYS TRIGGER {update})",
-                     fmt::arg("function", RenderShapeFunction(trigger)),
-                     fmt::arg("insert", TriggerName(trigger, "_i")),
-                     fmt::arg("update", TriggerName(trigger, "_u")),
-                     fmt::arg("table", TableSql(trigger)), fmt::arg("name", FunctionName(trigger)),
-                     fmt::arg("read", Changed(trigger.read)),
-                     fmt::arg("other", Changed(trigger.other)));
+      fmt::arg("function", RenderShapeFunction(trigger)),
+      fmt::arg("insert", TriggerName(trigger, "_i")),
+      fmt::arg("update", TriggerName(trigger, "_u")), fmt::arg("table", TableSql(trigger)),
+      fmt::arg("name", ShapeFunctionName(trigger)), fmt::arg("read", Changed(trigger.read)),
+      fmt::arg("other", Changed(trigger.other)));
 }
 
 std::string RenderShapeOff(const ShapeTrigger& trigger) {
@@ -179,7 +204,7 @@ std::string RenderShapeOff(const ShapeTrigger& trigger) {
 DROP TRIGGER IF EXISTS {} ON {};
 DROP FUNCTION IF EXISTS {}())",
                      TriggerName(trigger, "_i"), TableSql(trigger), TriggerName(trigger, "_u"),
-                     TableSql(trigger), FunctionName(trigger));
+                     TableSql(trigger), ShapeFunctionName(trigger));
 }
 
 }  // namespace pawl::schema

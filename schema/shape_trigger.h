@@ -61,6 +61,13 @@ std::string RenderShapeFunction(const ShapeTrigger& trigger);
 std::string RenderShapeOn(const ShapeTrigger& trigger);
 std::string RenderShapeOff(const ShapeTrigger& trigger);
 
+// The name of its function, quoted.
+std::string ShapeFunctionName(const ShapeTrigger& trigger);
+
+// A statement that fails, with a sentence, where one of the triggers is missing or may be silent, or the
+// table has got a parent or a child, for whose rows they do not fire.
+std::string RenderShapeGuard(const ShapeTrigger& trigger);
+
 // The SET clauses of a function that computes as the batches do; empty where nothing depends on it.
 std::string FunctionSettings(const std::string& search_path, const std::string& time_zone);
 

@@ -418,8 +418,42 @@ TEST_F(TypeChangePgTest, WhatComesToHangOnTheColumnMeanwhileStopsTheCutOver) {
   EXPECT_EQ(engine_.Resume(failed.run, {}, {}).state, "completed");
   database_.Exec("CREATE INDEX later ON t (n)");
   EXPECT_THAT(engine_.Revert(failed.run, {}, {}).reason, HasSubstr("public.later"));
-  database_.Exec("DROP INDEX later");
+  database_.Exec("DROP INDEX later; ALTER TABLE t ALTER n SET DEFAULT 7");
+  EXPECT_THAT(engine_.Revert(failed.run, {}, {}).reason, HasSubstr("default 7"));
+  database_.Exec("ALTER TABLE t ALTER n SET DEFAULT nextval('t_n_seq')");
   EXPECT_EQ(engine_.Revert(failed.run, {}, {}).state, "reverted");
+}
+
+// Its name says that it is the same. And of a child's rows nothing is in step.
+TEST_F(TypeChangePgTest, AnotherDefinitionOrAChildTableStopsTheCutOver) {
+  struct Case {
+    const char* change;
+    const char* named;
+    const char* back;
+  };
+  for (const Case& item :
+       {Case{"ALTER TABLE t ALTER updates SET DEFAULT 1", "default 1",
+             "ALTER TABLE t ALTER updates SET DEFAULT 0"},
+        Case{"CREATE TABLE child () INHERITS (t)", "child table", "DROP TABLE child"},
+        Case{"DROP INDEX t_updates; CREATE INDEX t_updates ON t (updates DESC)", "updates DESC",
+             "DROP INDEX t_updates; CREATE INDEX t_updates ON t (updates)"}}) {
+    SCOPED_TRACE(item.change);
+    database_.Exec("CREATE INDEX IF NOT EXISTS t_updates ON t (updates)");
+    bool made = false;
+    const auto change = [&](const Progress& progress) {
+      if (made || progress.step != 2) return;
+      made = true;
+      database_.Exec(item.change);
+    };
+    const RunResult failed =
+        engine_.Run("m", "ALTER TABLE t ALTER updates TYPE bigint", {}, change);
+    ASSERT_TRUE(made);
+    ASSERT_EQ(failed.state, "failed");
+    EXPECT_THAT(failed.reason, HasSubstr(item.named));
+    database_.Exec(item.back);
+    ASSERT_EQ(engine_.Resume(failed.run, {}, {}).state, "completed");
+    ASSERT_EQ(engine_.Revert(failed.run, {}, {}).state, "reverted");
+  }
 }
 
 TEST_F(TypeChangePgTest, WhatAnEarlierStatementOfTheFileMakesWouldBeLeftBehind) {
@@ -499,8 +533,23 @@ TEST_F(TypeChangePgTest, ARevertNamesRowsThatWereWrittenBehindTheTriggers) {
   ASSERT_EQ(stopped.state, "failed");
   EXPECT_THAT(stopped.reason, HasSubstr("id 7"));
   database_.Exec("UPDATE t SET updates = 71 WHERE id = 7");
+  // ENABLE is not ENABLE ALWAYS: some could still write unseen, after the rows were proved.
+  EXPECT_THAT(engine_.Revert(result.run, {}, {}).reason, HasSubstr("ENABLE ALWAYS"));
+  database_.Exec(
+      "SET session_replication_role = replica; UPDATE t SET updates = 80 WHERE id = 8; "
+      "RESET session_replication_role");
+  database_.Exec(R"sql(
+DO $$ DECLARE name text; BEGIN
+  FOR name IN SELECT tgname FROM pg_trigger WHERE tgname LIKE 'zz_pawl_twin_%' LOOP
+    EXECUTE format('ALTER TABLE t ENABLE ALWAYS TRIGGER %I', name);
+  END LOOP;
+END $$)sql");
+  EXPECT_THAT(engine_.Revert(result.run, {}, {}).reason, HasSubstr("id 8"));
+  database_.Exec("UPDATE t SET updates = 81 WHERE id = 8");
   ASSERT_EQ(engine_.Revert(result.run, {}, {}).state, "reverted");
-  EXPECT_EQ(database_.Value("SELECT updates FROM t WHERE id = 7"), "71");
+  EXPECT_EQ(database_.Value("SELECT string_agg(updates::text, ' ' ORDER BY id) FROM t WHERE id IN "
+                            "(7, 8)"),
+            "71 81");
 }
 
 TEST_F(TypeChangePgTest, AContractWaitsForARunThatWorksOnTheTable) {
