@@ -245,13 +245,14 @@ namespace {
 
 // MoveRun inside of the caller's transaction. Returns false where there was nothing to do.
 bool Move(db::Session& session, std::int64_t run, const std::string& to, const std::string& reason,
-          const std::string& command, const std::optional<std::string>& revert_options) {
+          const std::string& command, const std::optional<std::string>& revert_options,
+          bool is_allowed = false) {
   const auto found = session.Query(
       "SELECT state FROM pawl.run WHERE run_id = $1::bigint FOR UPDATE", {std::to_string(run)});
   if (found.rows.empty()) LoadRun(session, run);  // Says that there is none.
   const std::string from = db::ToText(found.rows[0][0]);
   if (from == to && !revert_options) return false;
-  bool allowed = from == to;
+  bool allowed = is_allowed || from == to;
   for (const Edge& edge : kEdges) allowed = allowed || (edge.first == from && edge.second == to);
   if (!allowed) {
     db::FailInput(
@@ -295,6 +296,37 @@ void BeginRevert(db::Session& session, const schema::Plan& plan, std::int64_t ru
   PAWL_FAULT("in_move");
   transaction.Commit();
   PAWL_FAULT("after_move");
+}
+
+void GiveUpWayBack(db::Session& session, std::int64_t run) {
+  db::Transaction transaction(session);
+  const auto found = session.Query(
+      R"sql(SELECT r.state,
+                   (SELECT count(*) > 0 AND bool_and(s.state = 'done') FROM pawl.step AS s
+                     WHERE s.run_id = r.run_id AND s.kind = 'cut over')
+              FROM pawl.run AS r WHERE r.run_id = $1::bigint FOR UPDATE OF r)sql",
+      {std::to_string(run)});
+  const std::string state = db::ToText(found.rows.at(0)[0]);
+  if (state == "completed") return;
+  const bool has_stopped = state == "failed" || state == "paused" || state == "aborted";
+  if (!has_stopped || !db::ToBool(found.rows[0][1])) {
+    db::FailInput(fmt::format(
+        "Run {} is {}; only a completed run can be contracted, or one that has stopped with its new "
+        "shape in place. Nothing was changed.",
+        run, state));
+  }
+  if (LiveWorkers(session, run, 0) > 0) {
+    db::FailInput(fmt::format(
+        "A process still waits at run {}, or is about to leave it. End it, then give the "
+        "same command again. Nothing was changed.",
+        run));
+  }
+  session.Query(
+      "UPDATE pawl.step SET state = 'running' WHERE run_id = $1::bigint AND kind = 'way back'",
+      {std::to_string(run)});
+  Move(session, run, "completed", "the way back was given up", "contract", "", true);
+  PAWL_FAULT("in_move");
+  transaction.Commit();
 }
 
 void RequireNoRivals(db::Session& session, const schema::Plan& plan, std::int64_t run) {

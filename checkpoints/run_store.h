@@ -6,6 +6,9 @@
 //  verifying --> completed --> reverting --> reverted          aborted --> reverting
 //     \--> failed   \--> contracted   (paused, failed, running, verifying --> aborted)
 //
+// And by a contract, which gives a way back up that has not reached its cut-over yet:
+//  failed, paused, aborted --> completed --> contracted
+//
 // One function, MoveRun, moves a run, against the table of these edges, in the transaction that
 // also writes the audit row and tells every process by NOTIFY.
 #pragma once
@@ -79,6 +82,12 @@ void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
 // CreateRun where another unfinished run touches one of its tables.
 void BeginRevert(db::Session& session, const schema::Plan& plan, std::int64_t run,
                  const std::string& options);
+
+// Gives up for good what a revert has begun: makes a run that is failed, paused or aborted, and whose
+// cut-overs are all done, a completed one, and its way back steps `running`, because they may have
+// been begun. Does nothing where the run is completed. Throws kBadInput, and changes nothing, where
+// it is none of these, or a process works on it.
+void GiveUpWayBack(db::Session& session, std::int64_t run);
 
 // Throws kBadInput, as CreateRun, where an unfinished run other than `run` touches one of the
 // plan's tables. Changes nothing.

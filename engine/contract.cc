@@ -24,13 +24,21 @@ void RequireCompleted(db::Session& session, std::int64_t run, int step) {
   const std::string state = db::ToText(found.rows.at(0)[0]);
   if (state != "completed") {
     db::FailInput(fmt::format(
-        "Run {} is {}; only a completed run can be contracted. Nothing more was changed.", run,
-        state));
+        "Run {} is {}; somebody has begun to take it back. Nothing more was changed.", run, state));
   }
   if (checkpoints::StepState(session, run, step) == "done") {
     db::FailInput(fmt::format(
         "Somebody else contracts run {} at this moment. Give the same command again.", run));
   }
+}
+
+// What takes away what the step has left of a way back that was given up; empty where that goes with
+// the old shape. It may be run whether or not the step was.
+std::string UndoOf(const schema::Step& step) {
+  if (AsksOnly(step)) return {};
+  // Plans of before have none, but for the gate.
+  const bool is_gate = step.reopen.starts_with("CREATE OR REPLACE FUNCTION ");
+  return step.sql.empty() && is_gate ? step.reopen : step.sql;
 }
 
 }  // namespace
@@ -61,34 +69,40 @@ RunResult Engine::Contract(std::int64_t run, const OnProgress& on_progress) {
           run, row.migration));
     }
     checkpoints::RequireNoRivals(session, plan, run);
+    checkpoints::GiveUpWayBack(session, run);
     Progress progress;
     progress.run = run;
     progress.migration = row.migration;
-    progress.state = row.state;
+    progress.state = "completed";
     progress.steps = static_cast<int>(plan.steps.size());
-    for (const schema::Step& step : plan.steps) {
-      if (step.kind != schema::StepKind::kContract ||
-          checkpoints::StepState(session, run, step.number) == "done") {
-        continue;
-      }
-      progress.step = step.number;
-      progress.step_title = step.title;
-      PAWL_FAULT("before_contract");
-      const bool done = RunDdl(
-          session, DdlFor(step, step.sql),
-          [&] {
-            RequireCompleted(session, run, step.number);
-            checkpoints::SetStepState(session, run, step.number, "done");
-          },
-          [&](const std::string& sentence) {
-            progress.note = sentence;
-            if (on_progress) on_progress(progress);
-            return !pause_requested_.load();
-          });
-      PAWL_FAULT("after_contract");
-      if (!done) {
-        result.state = "completed";
-        return result;
+    const auto waiting = [&](const std::string& sentence) {
+      progress.note = sentence;
+      if (on_progress) on_progress(progress);
+      return !pause_requested_.load();
+    };
+    for (const schema::StepKind kind : {schema::StepKind::kWayBack, schema::StepKind::kContract}) {
+      for (const schema::Step& step : plan.steps) {
+        if (step.kind != kind || checkpoints::StepState(session, run, step.number) == "done") {
+          continue;
+        }
+        progress.step = step.number;
+        progress.step_title = step.title;
+        const bool back = kind == schema::StepKind::kWayBack;
+        PAWL_FAULT("before_contract");
+        Ddl ddl = DdlFor(step, back ? UndoOf(step) : step.sql);
+        if (ddl.sql.empty()) ddl.tables.clear();
+        const bool done = RunDdl(
+            session, ddl,
+            [&] {
+              RequireCompleted(session, run, step.number);
+              checkpoints::SetStepState(session, run, step.number, "done");
+            },
+            waiting);
+        PAWL_FAULT("after_contract");
+        if (!done) {
+          result.state = "completed";
+          return result;
+        }
       }
     }
     checkpoints::MoveRun(session, run, "contracted", "the old shape is gone", "contract");

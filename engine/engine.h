@@ -202,8 +202,9 @@ class Engine {
   RunResult Revert(std::int64_t run, const RevertSettings& settings, const OnProgress& on_progress);
 
   // Drops the old shape that the completed run `run` has kept in step: from then on there is no way
-  // back. Killed in the middle, it is carried on by the same call. Throws kBadInput where the run is
-  // not completed, or has kept none.
+  // back. A way back that has stopped with the new shape still in place is given up, and what it has
+  // built goes. Killed in the middle, it is carried on by the same call. Throws kBadInput where the
+  // run is in another state, or has kept none.
   RunResult Contract(std::int64_t run, const OnProgress& on_progress);
 
   // Counts what Revert would do; writes nothing.

@@ -149,9 +149,13 @@ RunProcess::Verdict RunProcess::AskQuestion(const schema::Step& step) {
   if (!RunShort(step, step.reopen, [] {})) return Verdict::kInterrupted;
   throw db::Error(
       db::Action::kStop,
-      fmt::format("Step {} ({}): some rows of {}.{} do not fit: {}. Nothing was lost. Change "
-                  "their values, then resume.",
-                  step.number, step.title, step.table.schema, step.table.name, rows));
+      fmt::format(
+          "Step {} ({}): some rows of {}.{} do not fit: {}. Nothing was lost. Change "
+          "their values, then resume{}.",
+          step.number, step.title, step.table.schema, step.table.name, rows,
+          step.kind == schema::StepKind::kWayBack
+              ? fmt::format("; or stay with the new shape for good: `pawl contract {}`", run_id_)
+              : ""));
 }
 
 // Rounds: the change itself, and where rows may have moved behind its back, closing sweeps of the

@@ -451,11 +451,13 @@ class MoveSteps {
       gate.inverse = Closed(after_);
       gate.question = request_.null_is_unfit ? Unfit(after_) : Parted();
       gate.reopen = RenderShapeFunction(after_);
+      gate.sql = gate.reopen;
       steps.push_back(std::move(gate));
     }
     for (const Building& building : BuildingsOf(back_, obstacle)) {
       Step step = NewStep(StepKind::kWayBack, building.title, kOnTheWayBack, building.why);
       step.inverse = building.sql;
+      step.sql = EndOfBuilding(building);
       step.alone = building.is_long;
       step.settled = building.settled;
       step.leftover = building.leftover;
@@ -474,6 +476,15 @@ class MoveSteps {
     steps.push_back(std::move(proof));
     std::reverse(steps.begin(), steps.end());
     for (Step& step : steps) planning_.Add(std::move(step));
+  }
+
+  // For a moment only, so that it can be tried like any short step. The indexes of a column that goes
+  // under two names are there whether or not the run is taken back.
+  std::string EndOfBuilding(const Building& building) const {
+    constexpr std::string_view kDropIndex = "DROP INDEX CONCURRENTLY ";
+    if (!building.undo.starts_with(kDropIndex)) return building.undo;
+    if (request_.is_same) return {};
+    return "DROP INDEX " + building.undo.substr(kDropIndex.size());
   }
 
   void AddContract() {

@@ -135,7 +135,9 @@ struct Step {
   std::string why;                 // What was chosen and why, in sentences.
   std::vector<std::string> notes;  // Triggers that will fire, foreign keys, replicas, …
   int line = 0;                    // Of the statement in the file.
-  // kDdl, kSyncOn, kSyncOff: what is executed, and what takes it back (empty: nothing does).
+  // kDdl, kSyncOn, kSyncOff: what is executed, and what takes it back (empty: nothing does). kWayBack:
+  // `inverse` is what is executed when the run is taken back, and `sql` what ends that again, where the
+  // run is contracted after all.
   std::string sql;
   std::string inverse;
   // kDdl that runs outside of a transaction, for as long as it takes: CREATE INDEX CONCURRENTLY,

@@ -244,6 +244,45 @@ TEST_F(TypeChangePgTest, ARevertStopsAtAValueThatTheOldTypeCannotHold) {
   EXPECT_EQ(database_.Value("SELECT parent FROM t WHERE id = 7"), "7");
 }
 
+// It has built everything again on the old column and closed the gate by then.
+TEST_F(TypeChangePgTest, ARevertThatHasStoppedCanBeGivenUpForGood) {
+  struct Case {
+    std::string column;
+    std::string state;
+  };
+  for (const Case& item : {Case{"id", "failed"}, Case{"n", "aborted"}, Case{"updates", "paused"}}) {
+    SCOPED_TRACE(item.column);
+    const std::string statement = "ALTER TABLE t ALTER " + item.column + " TYPE bigint";
+    const std::string plain = Plain(statement);
+    const RunResult result = Run(statement);
+    ASSERT_EQ(result.state, "completed") << result.reason;
+    database_.Exec("CREATE INDEX later ON t (" + item.column + ")");
+    ASSERT_EQ(engine_.Revert(result.run, {}, {}).state, "failed");
+    database_.Exec("DROP INDEX later");
+    EXPECT_EQ(database_.Integer("SELECT count(*) FROM pg_constraint WHERE conname = "
+                                "'item_t_pawl_old'"),
+              item.column == "id" ? 1 : 0);
+    EXPECT_THROW(database_.Exec("UPDATE t SET " + item.column + " = 5000000000 WHERE id = 2999"),
+                 test::SqlError);
+    if (item.state == "aborted") engine_.Abort(result.run);
+    if (item.state == "paused") {
+      database_.Exec("UPDATE pawl.run SET state = 'paused' WHERE run_id = " +
+                     std::to_string(result.run));
+    }
+    ASSERT_EQ(engine_.Contract(result.run, {}).state, "contracted");
+    EXPECT_EQ(Catalogue(database_), plain);
+  }
+}
+
+TEST_F(TypeChangePgTest, AFailedRunThatHasNotCutOverCannotBeContracted) {
+  database_.Exec("UPDATE t SET name = 'a name that is long' WHERE id = 1234");
+  const RunResult failed = Run("ALTER TABLE t ALTER name TYPE varchar(12)");
+  ASSERT_EQ(failed.state, "failed");
+  EXPECT_THROW(engine_.Contract(failed.run, {}), db::Error);
+  ASSERT_EQ(engine_.Revert(failed.run, {}, {}).state, "reverted");
+  EXPECT_THROW(engine_.Contract(failed.run, {}), db::Error);
+}
+
 TEST_F(TypeChangePgTest, BothColumnsAreWritableUntilTheContract) {
   const RunResult result = Run("ALTER TABLE t ALTER id TYPE bigint");
   ASSERT_EQ(result.state, "completed") << result.reason;
