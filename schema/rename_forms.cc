@@ -107,8 +107,10 @@ SELECT n.nspname, c.collname FROM pg_catalog.pg_attribute AS a
     step.why = "PostgreSQL reads and writes through so plain a view.";
     step.sql = fmt::format("ALTER TABLE {} RENAME TO {};\n{}", old_sql, QuoteName(new_name_),
                            ViewSql(old_sql, new_sql));
+    // The lock on a view is one on its table too, in the order in which a statement through the view
+    // takes them. In the other order the two would wait for each other.
     step.inverse = fmt::format(
-        "LOCK TABLE {0} IN ACCESS EXCLUSIVE MODE;\nDROP VIEW {1};\nALTER TABLE {0} RENAME TO {2}",
+        "LOCK TABLE {1} IN ACCESS EXCLUSIVE MODE;\nDROP VIEW {1};\nALTER TABLE {0} RENAME TO {2}",
         new_sql, old_sql, QuoteName(table_.name.name));
     step.notes.push_back(
         "Through the old name, COPY … FROM, TRUNCATE, LOCK TABLE and ON CONFLICT ON CONSTRAINT do "

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "db/error.h"
 #include "engine/engine.h"
@@ -208,6 +210,29 @@ TEST_F(SetAsidePgTest, RowsSetAsideKeepNobodyFromDeleting) {
   const RunResult result = Run("DROP TABLE u");
   ASSERT_EQ(result.state, "completed") << result.reason;
   EXPECT_EQ(database_.Exec("DELETE FROM t WHERE id = 9"), 1);
+}
+
+// A statement through the view locks the view, then the table: the other order would be a deadlock.
+TEST_F(SetAsidePgTest, TheWayBackOfATablesNameLocksAsAStatementThroughItsViewDoes) {
+  const std::string back = engine_.Compile("m", "ALTER TABLE t RENAME TO v").steps.at(0).inverse;
+  const RunResult result = Run("ALTER TABLE t RENAME TO v");
+  ASSERT_EQ(result.state, "completed") << result.reason;
+  test::Sql session(database_.url());
+  session.Exec("BEGIN; COMMENT ON VIEW t IS 'held'");  // It locks the view alone.
+  test::Sql reverting(database_.url());
+  const std::string waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = " +
+                              std::to_string(reverting.backend_pid());
+  reverting.Exec("BEGIN");
+  std::jthread locks([&] { reverting.Exec(back.substr(0, back.find(';'))); });
+  for (int i = 0; i < 1'000 && database_.Integer(waiting) == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(database_.Integer(waiting), 1);
+  EXPECT_NO_THROW(session.Exec("LOCK TABLE v IN ACCESS EXCLUSIVE MODE NOWAIT"));
+  session.Exec("ROLLBACK");
+  locks.join();
+  reverting.Exec("ROLLBACK");
+  ASSERT_EQ(engine_.Revert(result.run, {}, {}).state, "reverted");
 }
 
 // The way back and the contract of the first one name things as it left them.
