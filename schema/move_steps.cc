@@ -102,8 +102,14 @@ class MoveSteps {
 #ifndef PAWL_MUTANT_quiet_fill
     KeepTriggersQuiet();
 #endif
-    facts_ = ReadFacts(planning_.reading.session(), update_,
-                       planning_.schema.Require(place_, request_.table.name));
+    const TableShape shape = planning_.schema.Require(place_, request_.table.name);
+    facts_ = ReadFacts(planning_.reading.session(), update_, shape);
+    // The triggers compute both ways.
+    const Statement back = Parsed(
+        fmt::format("UPDATE {} SET {} = {}", table_, QuoteName(request_.column), request_.inverse));
+    const StatementFacts facts = ReadFacts(planning_.reading.session(), back, shape);
+    facts_.names_all_built_in = facts_.names_all_built_in && facts.names_all_built_in;
+    facts_.depends_on_formats = facts_.depends_on_formats || facts.depends_on_formats;
   }
 
   // The plain statement fires none. One that stamps the time of a change, or writes a history of it,
@@ -200,7 +206,10 @@ class MoveSteps {
     before.lenient = request_.may_not_fit;
     const bool plain = request_.expression == QuoteName(request_.column) &&
                        request_.inverse == QuoteName(request_.column);
-    if (!plain && !facts_.names_all_built_in) before.search_path = planning_.search_path;
+    if (!plain && !facts_.names_all_built_in) {
+      before.search_path = planning_.search_path;
+      RequireUsage();
+    }
     if (facts_.depends_on_formats && !request_.is_same) before.time_zone = planning_.time_zone;
     before.is_same = request_.is_same;
     before.default_value = default_;
@@ -211,6 +220,34 @@ class MoveSteps {
     after_.forth = Over(request_.inverse, after_.read);
     after_.back = Over(request_.expression, after_.other);
     after_.lenient = request_.may_not_fit_back;
+  }
+
+  // A trigger looks names up as whoever writes. A schema that he may not use is passed over, and each
+  // of his statements would be refused.
+  void RequireUsage() const {
+    const db::Result found = planning_.reading.session().Query(
+        R"(
+SELECT coalesce(pg_catalog.quote_ident(r.rolname), 'PUBLIC'), pg_catalog.quote_ident(n.nspname)
+  FROM (SELECT c.relacl AS list, c.relowner FROM pg_catalog.pg_class AS c
+         WHERE c.oid = $1::pg_catalog.oid
+        UNION ALL
+        SELECT a.attacl, c.relowner FROM pg_catalog.pg_attribute AS a
+          JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+         WHERE a.attrelid = $1::pg_catalog.oid AND NOT a.attisdropped) AS acl
+ CROSS JOIN LATERAL pg_catalog.aclexplode(acl.list) AS g
+  JOIN pg_catalog.pg_namespace AS n ON n.nspname = ANY (pg_catalog.current_schemas(false))
+  LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = g.grantee
+ WHERE g.grantee <> acl.relowner AND g.privilege_type IN ('INSERT', 'UPDATE')
+   AND NOT pg_catalog.has_schema_privilege(g.grantee, n.oid, 'USAGE')
+ ORDER BY 1, 2 LIMIT 1)",
+        {std::to_string(request_.table.oid)});
+    if (found.rows.empty()) return;
+    const std::string role = db::ToText(found.rows[0][0]);
+    const std::string schema = db::ToText(found.rows[0][1]);
+    Fail(fmt::format("{} may write to {}, but not use schema {}, where the triggers that keep both "
+                     "columns in step may have to look up a name",
+                     role, readable_table(), schema),
+         fmt::format("GRANT USAGE ON SCHEMA {} TO {}.", schema, role));
   }
 
   void MakeMoves() {

@@ -418,6 +418,45 @@ TEST_F(TypeChangePgTest, AnInverseThatTheFileGivesIsTheWayBack) {
   EXPECT_EQ(database_.Value("SELECT updates FROM t WHERE id = 1"), "7");
 }
 
+// The triggers look names up as whoever writes, and by the path of the plan.
+TEST_F(TypeChangePgTest, WhoeverWritesNeedsNoPathAndNoRightButThatOfTheTable) {
+  database_.Exec(
+      "CREATE SCHEMA hidden; CREATE FUNCTION hidden.halve(bigint) RETURNS integer LANGUAGE sql "
+      "IMMUTABLE AS 'SELECT ($1 / 2)::integer'; ALTER TYPE size SET SCHEMA hidden; "
+      "CREATE TABLE hidden.s (id bigint PRIMARY KEY, kind text, size hidden.size); "
+      "INSERT INTO hidden.s VALUES (1, 'small', 'small'); "
+      "GRANT SELECT, UPDATE, INSERT ON hidden.s, t TO " +
+      role());
+  const auto as_role = [&](const std::string& statement) {
+    database_.Exec("SET ROLE " + role() + "; SET search_path = ''; " + statement +
+                   "; RESET ROLE; RESET search_path");
+  };
+  const std::string path = " SET search_path = public, hidden";
+  database_.Exec("ALTER ROLE CURRENT_USER IN DATABASE " + database_.name() + path);
+  Engine engine{db::ConnectionString(database_.url())};
+  const std::string text =
+      "-- pawl: inverse=\"updates = halve(updates)\"\nALTER TABLE t ALTER updates TYPE bigint USING updates * 2";
+  try {
+    engine.Run("m", text, {}, {});
+    ADD_FAILURE() << "the role cannot look up halve()";
+  } catch (const db::Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("GRANT USAGE ON SCHEMA hidden TO " + role()));
+  }
+  database_.Exec("GRANT USAGE ON SCHEMA hidden TO " + role());
+  RunResult result = engine.Run("m", text, {}, {});
+  ASSERT_EQ(result.state, "completed") << result.reason;
+  as_role("UPDATE public.t SET updates = 70 WHERE id = 1");
+  EXPECT_EQ(database_.Value("SELECT updates_pawl_old FROM t WHERE id = 1"), "35");
+  ASSERT_EQ(engine.Contract(result.run, {}).state, "contracted");
+  // No name is looked up for a type that the column has. A view is how a role comes to such a table.
+  result = engine.Run("n", "ALTER TABLE hidden.s RENAME size TO kinds", {}, {});
+  ASSERT_EQ(result.state, "completed") << result.reason;
+  database_.Exec("CREATE VIEW v AS SELECT id, kinds FROM hidden.s; GRANT SELECT, UPDATE ON v TO " +
+                 role() + "; REVOKE USAGE ON SCHEMA hidden FROM " + role());
+  as_role("UPDATE public.v SET kinds = 'large' WHERE id = 1");
+  EXPECT_EQ(database_.Value("SELECT size FROM hidden.s"), "large");
+}
+
 // An expression may give NULL, or something for NULL; so on the way back a NULL in the old column
 // says nothing by itself.
 TEST_F(TypeChangePgTest, AValueThatTheInverseRefusesStopsTheRevertAndIsKept) {
