@@ -44,6 +44,8 @@ bool RunProcess::IsToTakeBack(const schema::Step& step) {
     case schema::StepKind::kContract:
       return false;
     case schema::StepKind::kWayBack:
+      // Behind it in the plan, the cut-over has been taken back by now, if it ever happened.
+      if (const schema::Step* behind = CutOverBehind(step)) return StepState(*behind) != "pending";
       return HasCutOver(step);
     default:
       // A process that was killed may have left an index that no book knows.
@@ -59,6 +61,16 @@ bool RunProcess::HasCutOver(const schema::Step& step) {
     if (other.number < step.number && other.kind == schema::StepKind::kCutOver) cut_over = &other;
   }
   return cut_over != nullptr && StepState(*cut_over) == "done";
+}
+
+// The cut-over of its statement, where that comes after it: a contract ends each statement that has one.
+const schema::Step* RunProcess::CutOverBehind(const schema::Step& step) const {
+  for (const schema::Step& other : plan_.steps) {
+    if (other.number <= step.number) continue;
+    if (other.kind == schema::StepKind::kContract) return nullptr;
+    if (other.kind == schema::StepKind::kCutOver) return &other;
+  }
+  return nullptr;
 }
 
 // Whether everything that is done before it is done, so that it may have been begun.

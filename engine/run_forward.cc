@@ -153,7 +153,7 @@ RunProcess::Verdict RunProcess::AskQuestion(const schema::Step& step) {
           "Step {} ({}): some rows of {}.{} do not fit: {}. Nothing was lost. Change "
           "their values, then resume{}.",
           step.number, step.title, step.table.schema, step.table.name, rows,
-          step.kind == schema::StepKind::kWayBack
+          step.kind == schema::StepKind::kWayBack && CutOverBehind(step) == nullptr
               ? fmt::format("; or stay with the new shape for good: `pawl contract {}`", run_id_)
               : ""));
 }

@@ -76,6 +76,7 @@ class RunProcess {
   void GoBack();
   bool IsToTakeBack(const schema::Step& step);
   bool HasCutOver(const schema::Step& step);
+  const schema::Step* CutOverBehind(const schema::Step& step) const;
   bool IsToAskAgain(const schema::Step& step);
   bool WasNext(const schema::Step& step);
   Verdict PrepareWayBack(const schema::Step& step);

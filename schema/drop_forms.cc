@@ -301,15 +301,12 @@ SELECT 'the partitioned table ' || inhparent::pg_catalog.regclass::text
     if (lifts_not_null) {
       step.sql +=
           fmt::format(";\nALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", sql, QuoteName(aside));
-      step.inverse += fmt::format(
-          ";\nALTER TABLE {0} ALTER COLUMN {1} SET NOT NULL;\nALTER TABLE {0} DROP CONSTRAINT {2}",
-          sql, QuoteName(column), QuoteName(check));
+      AddNotNullBack(sql, column, check);
     }
     const std::vector<Key> keys = ForeignKeys(column);
     TakeKeysOff(sql, keys, step);
     planning_.Add(std::move(step));
     AddColumnKeysBack(sql, column, aside, uses, keys);
-    if (lifts_not_null) AddNotNullBack(sql, aside, check);
     AddContract(fmt::format("drop column {} of {}", aside, Readable(table_.name)),
                 fmt::format("ALTER TABLE {} DROP COLUMN {}", sql, QuoteName(aside)));
   }
@@ -324,30 +321,37 @@ SELECT 'the partitioned table ' || inhparent::pg_catalog.regclass::text
     if (!uses.foreign_keys.empty()) AddKeysBack(sql, keys);
   }
 
-  // Proved before the column is back, without a lock that stops anybody; what is done last comes
-  // first in the plan.
-  void AddNotNullBack(const std::string& sql, const std::string& aside, const std::string& check) {
+  // The column comes back first, and takes NULL: until its name is there, nobody can give a value, and
+  // every INSERT would be refused for as long as the rows are read. In the plan this stands before the
+  // cut-over, since a revert goes backwards.
+  void AddNotNullBack(const std::string& sql, const std::string& column, const std::string& check) {
     const auto has_check = [&](const char* condition) {
       return fmt::format(
           "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = "
           "pg_catalog.to_regclass({}) AND conname = {}{})",
           db::QuoteLiteral(sql), db::QuoteLiteral(check), condition);
     };
+    Step set = NewStep(StepKind::kWayBack, fmt::format("make {} not null again", column));
+    set.lock = kOnTheWayBack;
+    set.inverse = fmt::format(
+        "ALTER TABLE {0} ALTER COLUMN {1} SET NOT NULL;\nALTER TABLE {0} DROP CONSTRAINT {2}", sql,
+        QuoteName(column), QuoteName(check));
+    planning_.Add(std::move(set));
     Step validate = NewStep(StepKind::kWayBack, fmt::format("validate {}", check));
     validate.lock = kOnTheWayBack;
     validate.inverse = fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", sql, QuoteName(check));
     validate.alone = true;
     validate.settled = has_check(" AND convalidated");
     planning_.Add(std::move(validate));
-    Step add = NewStep(StepKind::kWayBack, fmt::format("forbid new nulls in {}", aside));
+    Step add = NewStep(StepKind::kWayBack, fmt::format("forbid new nulls in {}", column));
     add.lock = kOnTheWayBack;
     add.inverse = fmt::format(
         "ALTER TABLE {0} DROP CONSTRAINT IF EXISTS {1};\nALTER TABLE {0} ADD CONSTRAINT "
         "{1} CHECK ({2} IS NOT NULL) NOT VALID",
-        sql, QuoteName(check), QuoteName(aside));
+        sql, QuoteName(check), QuoteName(column));
     add.question = fmt::format("SELECT 'ctid ' || ctid::text FROM ONLY {} WHERE {} IS NULL LIMIT 5",
-                               sql, QuoteName(aside));
-    add.reopen = fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", sql, QuoteName(check));
+                               sql, QuoteName(column));
+    add.reopen = fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", sql, QuoteName(check));
     planning_.Add(std::move(add));
   }
 

@@ -24,7 +24,8 @@ inline constexpr int kPlanVersionMin = 1;
 // What is done when:
 //
 //   forward:   kDdl, kSyncOn, kBackfill in order -> proof -> kSyncOff, kCutOver
-//   back:      kWayBack (where the cut-over has happened) -> kCutOver -> the others
+//   back:      kWayBack (where the cut-over has happened) -> kCutOver -> the others, among them any
+//              kWayBack that stands before the cut-over of its statement in the plan
 //   contract:  kContract, once there is no way back any more
 enum class StepKind { kDdl, kSyncOn, kBackfill, kSyncOff, kCutOver, kWayBack, kContract };
 

@@ -172,6 +172,18 @@ TEST_F(SetAsidePgTest, BothNamesOfATableAreWritable) {
             "-7 -5");
 }
 
+// Until its name is back nobody can give a value, so nothing may ask for one before.
+TEST_F(SetAsidePgTest, ARevertRefusesNoRowBeforeTheColumnIsBack) {
+  const schema::Plan plan = engine_.Compile("m", "ALTER TABLE t DROP COLUMN b");
+  bool is_back = false;
+  for (auto step = plan.steps.rbegin(); step != plan.steps.rend(); ++step) {
+    if (step->kind == schema::StepKind::kCutOver) is_back = true;
+    if (step->inverse.find("NOT NULL") == std::string::npos) continue;
+    EXPECT_TRUE(is_back) << step->title;
+  }
+  EXPECT_TRUE(is_back);
+}
+
 // Who does not know the column any more must not be refused because of it; and where rows without a
 // value came, the way back says which.
 TEST_F(SetAsidePgTest, ADroppedColumnIsInNobodysWayAndItsRevertNamesWhatItLacks) {
@@ -181,7 +193,12 @@ TEST_F(SetAsidePgTest, ADroppedColumnIsInNobodysWayAndItsRevertNamesWhatItLacks)
   const RunResult stopped = engine_.Revert(result.run, {}, {});
   EXPECT_EQ(stopped.state, "failed");
   EXPECT_THAT(stopped.reason, HasSubstr("ctid"));
-  database_.Exec("UPDATE t SET b_pawl_dropped = 'filled in' WHERE id = 5000");
+  // By then the column has its name again, and nobody is refused.
+  database_.Exec(
+      "INSERT INTO t (id, a, b) VALUES (5001, 1, 'known'); "
+      "INSERT INTO t (id, a) VALUES (5002, 1); DELETE FROM t WHERE id = 5002");
+  EXPECT_THROW(engine_.Contract(result.run, {}), db::Error);
+  database_.Exec("UPDATE t SET b = 'filled in' WHERE id = 5000");
   ASSERT_EQ(engine_.Revert(result.run, {}, {}).state, "reverted");
   EXPECT_EQ(database_.Value("SELECT b FROM t WHERE id = 5000"), "filled in");
   EXPECT_EQ(database_.Value("SELECT b FROM t WHERE id = 5"), "b5");
