@@ -9,6 +9,7 @@
 #include "db/error.h"
 #include "db/fault.h"
 #include "db/quote.h"
+#include "schema/sql_tokens.h"
 
 namespace pawl::engine {
 namespace {
@@ -35,19 +36,41 @@ std::string Names(const std::vector<schema::TableName>& tables) {
   return names;
 }
 
+// `sql` with what is left of `budget`, from the transaction's beginning on, as the time-out of each of
+// its statements: the server begins anew with each, so that twenty of them, or twenty locks, could
+// take twenty times as long. Asking the server for it costs no round trip under the lock.
+std::string Bounded(const std::string& sql, milliseconds budget) {
+  const std::string remaining = fmt::format(
+      "SELECT pg_catalog.set_config('statement_timeout', greatest(1, {} - (extract(epoch FROM "
+      "pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::integer)::text, "
+      "true)",
+      budget.count());
+  std::string bounded;
+  std::size_t begin = 0;
+  const auto add = [&](std::size_t end) {
+    bounded += fmt::format("{}{};\n{}", bounded.empty() ? "" : "\n;\n", remaining,
+                           sql.substr(begin, end - begin));
+  };
+  for (const schema::Token& token : schema::ScanTokens(sql)) {
+    if (token.is_comment || token.depth > 0 || token.word != ";") continue;
+    add(token.begin);
+    begin = token.end;
+  }
+  add(sql.size());
+  return bounded;
+}
+
 // Thread safety: none. Lives for one statement.
 class LockService {
  public:
-  LockService(db::Session& session, const Ddl& ddl) : session_(session), ddl_(ddl) {}
+  LockService(db::Session& session, const Ddl& ddl, StallLedger& stalls)
+      : session_(session), ddl_(ddl), stalls_(stalls), tried_at_(steady_clock::now()) {}
 
   // True where a try is likely to get the lock and may be paid for.
   bool MayTry() {
     const auto now = steady_clock::now();
-    if (now - minute_from_ > std::chrono::minutes(1)) {
-      minute_from_ = now;
-      spent_ = milliseconds(0);
-    }
-    if (spent_ + kTry > kStallBudget) {
+    if (now - stalls_.minute_from > std::chrono::minutes(1)) stalls_ = {milliseconds(0), now};
+    if (stalls_.spent + kTry > kStallBudget) {
       why_ = fmt::format("the stall budget of {} ms a minute is spent; ", kStallBudget.count());
       return false;
     }
@@ -68,20 +91,25 @@ class LockService {
       // it. What it did and its bookkeeping are lost together or not at all, and the run's next
       // commit waits for both.
       session_.Execute("SET LOCAL synchronous_commit = local");
+      const milliseconds left = kStallBudget - stalls_.spent;
       if (ddl_.is_cut_over) {
-        session_.Execute(fmt::format("SET LOCAL statement_timeout = '{}ms'", kStallBudget.count()));
+        session_.Execute(fmt::format("SET LOCAL statement_timeout = '{}ms'", left.count()));
       }
-      session_.Execute(ddl_.sql.empty() ? "SELECT 1" : ddl_.sql);
+      // Before 13, the time-out holds for the whole string.
+      const bool is_bounded = ddl_.is_cut_over && session_.server_version() >= 130000;
+      session_.Execute(is_bounded ? Bounded(ddl_.sql, left)
+                                  : (ddl_.sql.empty() ? "SELECT 1" : ddl_.sql));
       bookkeeping();
       PAWL_FAULT("in_ddl");
       transaction.Commit();
+      if (ddl_.is_cut_over) Spend();
       return true;
     } catch (const db::Error& error) {
       const bool again = error.action() == db::Action::kRetryBatch ||
                          (ddl_.is_cut_over && error.action() == db::Action::kSplit);
       if (!again) throw;
     }
-    spent_ += duration_cast<milliseconds>(steady_clock::now() - tried_at_);
+    Spend();
     return false;
   }
 
@@ -92,6 +120,8 @@ class LockService {
   }
 
  private:
+  void Spend() { stalls_.spent += duration_cast<milliseconds>(steady_clock::now() - tried_at_); }
+
   // "pid 4711 (psql, idle in transaction for 93 s: UPDATE orders …)"
   std::string Holders(milliseconds at_least) {
     std::string oids;
@@ -126,10 +156,9 @@ SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'no name'
 
   db::Session& session_;
   const Ddl& ddl_;
+  StallLedger& stalls_;
   std::string why_;
-  milliseconds spent_{0};
-  steady_clock::time_point minute_from_ = steady_clock::now();
-  steady_clock::time_point tried_at_ = minute_from_;
+  steady_clock::time_point tried_at_;
 };
 
 }  // namespace
@@ -147,11 +176,12 @@ Ddl DdlFor(const schema::Step& step, const std::string& sql) {
 }
 
 bool RunDdl(db::Session& session, const Ddl& ddl, const std::function<void()>& bookkeeping,
-            const std::function<bool(const std::string&)>& waiting) {
+            const std::function<bool(const std::string&)>& waiting, StallLedger* stalls) {
   std::minstd_rand random(std::random_device{}());
   const auto began = steady_clock::now();
   milliseconds pause{100};
-  LockService locks(session, ddl);
+  StallLedger own;
+  LockService locks(session, ddl, stalls != nullptr && ddl.is_cut_over ? *stalls : own);
   while (!locks.MayTry() || !locks.Try(bookkeeping)) {
     const std::string sentence = locks.Sentence();
     if (steady_clock::now() - began > kTryFor) {

@@ -3,8 +3,9 @@
 // lock is asked for, for milliseconds at a time, over a long time.
 //
 // What sessions of the application may be made to wait is a budget: kStallBudget in any minute. A
-// try that fails spends as long as it took; where too little is left, the next one comes with the
-// next minute.
+// try that fails spends as long as it took, and so does a cut-over that succeeds; where too little is
+// left, the next one comes with the next minute. A cut-over as a whole takes no longer than what is
+// left, over all its statements and locks.
 #pragma once
 
 #include <chrono>
@@ -28,14 +29,21 @@ struct Ddl {
   bool is_cut_over = false;
 };
 
+// What was spent of the budget in this minute. Shared by the cut-overs of a run.
+// Thread safety: none.
+struct StallLedger {
+  std::chrono::milliseconds spent{0};
+  std::chrono::steady_clock::time_point minute_from = std::chrono::steady_clock::now();
+};
+
 // `sql` is that of `step` or of its way back.
 Ddl DdlFor(const schema::Step& step, const std::string& sql);
 
 // Runs the statements and then `bookkeeping` in one transaction. While the lock is not had,
 // `waiting` is called with a sentence that names the holders; it returns false to give up (then the
 // result is false and nothing has changed). Throws db::Error; kRefused after ten minutes without
-// the lock.
+// the lock. A cut-over spends from `stalls`, where it is given.
 bool RunDdl(db::Session& session, const Ddl& ddl, const std::function<void()>& bookkeeping,
-            const std::function<bool(const std::string&)>& waiting);
+            const std::function<bool(const std::string&)>& waiting, StallLedger* stalls = nullptr);
 
 }  // namespace pawl::engine

@@ -113,11 +113,13 @@ RunProcess::Verdict RunProcess::RunSimpleStep(const schema::Step& step, const st
 
 bool RunProcess::RunShort(const schema::Step& step, const std::string& sql,
                           const std::function<void()>& bookkeeping) {
-  const bool done =
-      RunDdl(*session_, DdlFor(step, sql), bookkeeping, [&](const std::string& sentence) {
+  const bool done = RunDdl(
+      *session_, DdlFor(step, sql), bookkeeping,
+      [&](const std::string& sentence) {
         progress_.note = sentence;
         return Tick(nullptr);
-      });
+      },
+      &stalls_);
   progress_.note.clear();
   return done;
 }

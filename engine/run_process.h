@@ -22,6 +22,7 @@
 #include "checkpoints/run_store.h"
 #include "checkpoints/span_store.h"
 #include "db/session.h"
+#include "engine/ddl.h"
 #include "engine/engine.h"
 #include "engine/event_loop.h"
 #include "engine/pace.h"
@@ -130,6 +131,7 @@ class RunProcess {
   TimelineWatch timeline_;
   ProgressMeter meter_;
   Progress progress_;
+  StallLedger stalls_;
   std::optional<VerifyReport> verification_;
   std::chrono::steady_clock::time_point looked_at_{};
   std::chrono::steady_clock::time_point beat_at_{};

@@ -9,6 +9,8 @@
 #include <thread>
 
 #include "db/error.h"
+#include "db/session.h"
+#include "engine/ddl.h"
 #include "engine/engine.h"
 #include "tests/support/test_database.h"
 #include "tests/support/writers.h"
@@ -50,6 +52,16 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
     session.Exec("BEGIN");
     session.Exec(statement);
     return Catalogue(session);
+  }
+
+  // Whether a cut-over of these statements comes to its end within so many tries.
+  bool CutsOver(const std::string& sql, int tries, StallLedger* stalls) {
+    db::Session session(db::ConnectionString(database_.url()), "test");
+    Ddl ddl;
+    ddl.sql = sql;
+    ddl.is_cut_over = true;
+    return RunDdl(
+        session, ddl, [] {}, [&](const std::string&) { return --tries > 0; }, stalls);
   }
 
   RunResult Run(const std::string& text) { return engine_.Run("m", text, {}, {}); }
@@ -226,6 +238,26 @@ TEST_F(OnlineDdlPgTest, AFileOfBothKindsIsOneRun) {
       database_.Integer("SELECT count(*) FROM pg_attribute WHERE attname = 'c' AND attrelid = "
                         "'t'::regclass AND NOT attisdropped"),
       0);
+}
+
+// The server's time-outs begin anew with each statement.
+TEST_F(OnlineDdlPgTest, ACutOverAsAWholeTakesNoLongerThanTheBudget) {
+  const std::string slow =
+      "INSERT INTO other VALUES (1001); DO $$ BEGIN PERFORM pg_sleep(0.12); END $$; "
+      "SELECT pg_sleep(0.12); INSERT INTO other VALUES (1002)";
+  EXPECT_FALSE(CutsOver(slow, 1, nullptr));
+  EXPECT_EQ(database_.Integer("SELECT count(*) FROM other WHERE id > 1000"), 0);
+  EXPECT_TRUE(CutsOver("INSERT INTO other VALUES (1003); SELECT pg_sleep(0.01);", 20, nullptr));
+  EXPECT_EQ(database_.Integer("SELECT count(*) FROM other WHERE id > 1000"), 1);
+}
+
+TEST_F(OnlineDdlPgTest, TheCutOversOfARunShareTheBudgetOfAMinute) {
+  StallLedger stalls;
+  EXPECT_TRUE(CutsOver("INSERT INTO other VALUES (1001); SELECT pg_sleep(0.145)", 1, &stalls));
+  EXPECT_GE(stalls.spent, std::chrono::milliseconds(145));
+  EXPECT_FALSE(CutsOver("INSERT INTO other VALUES (1002)", 1, &stalls));
+  stalls.minute_from -= std::chrono::minutes(2);
+  EXPECT_TRUE(CutsOver("INSERT INTO other VALUES (1002)", 20, &stalls));
 }
 
 }  // namespace
