@@ -292,6 +292,11 @@ SELECT 'the partitioned table ' || inhparent::pg_catalog.regclass::text
     Step step = NewStep(StepKind::kCutOver, fmt::format("set column {} of {} aside as {}", column,
                                                         Readable(table_.name), aside));
     step.why = "Its values are kept until `pawl contract`; new rows get its default, or none.";
+    step.notes.push_back(fmt::format(
+        "Until the contract it keeps its place: INSERT and COPY without a list of columns still count "
+        "it. Values for the columns behind it would come into others, without an error where the "
+        "types allow it: name the columns of {}.",
+        Readable(table_.name)));
     step.sql = fmt::format(
         "LOCK TABLE {0} IN ACCESS EXCLUSIVE MODE;\n{1};\nALTER TABLE {0} RENAME COLUMN {2} TO {3}",
         sql, RenderStandingGuard(table_.name, column, uses.standing), QuoteName(column),

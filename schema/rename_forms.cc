@@ -74,6 +74,10 @@ class Rename {
     request.notes.push_back(fmt::format(
         "Both names are read and written until the contract. SELECT * gives {} last from now on.",
         new_name_));
+    request.notes.push_back(fmt::format(
+        "From the first step on and until the contract, COPY {} FROM without a list of columns fails: "
+        "it expects a value for both names.",
+        Readable(table_.name)));
     AddMoveSteps(planning_, statement_, request);
   }
 
@@ -114,7 +118,8 @@ SELECT n.nspname, c.collname FROM pg_catalog.pg_attribute AS a
         new_sql, old_sql, QuoteName(table_.name.name));
     step.notes.push_back(
         "Through the old name, COPY … FROM, TRUNCATE, LOCK TABLE and ON CONFLICT ON CONSTRAINT do "
-        "not work: a view knows none of them.");
+        "not work: a view knows none of them. Neither do ctid, xmin and their like, GROUP BY of the "
+        "key alone with other columns in the list, and before PostgreSQL 17 MERGE.");
     step.also.push_back(renamed);  // On the way back.
     planning_.Add(std::move(step));
     Step contract =

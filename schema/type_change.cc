@@ -336,6 +336,10 @@ SELECT pg_catalog.format_type(o.atttypid, o.atttypmod)
         "From the cut-over on, {} is the last column of {}: SELECT * gives it last, and one column "
         "more until the contract. INSERT without a list of columns works until the contract only.",
         column_, Readable(table_.name)));
+    notes.push_back(fmt::format(
+        "From the first step on and until the contract, COPY {} FROM without a list of columns fails: "
+        "it expects a value for the second column too.",
+        Readable(table_.name)));
     notes.push_back(
         "A prepared statement that returns the column ends once with \"cached plan must not change "
         "result type\" after the cut-over, as after any change of a type.");

@@ -172,6 +172,22 @@ TEST_F(SetAsidePgTest, BothNamesOfATableAreWritable) {
             "-7 -5");
 }
 
+TEST_F(SetAsidePgTest, ThePlanSaysWhichStatementsDoNotWorkMeanwhile) {
+  const auto notes = [&](const std::string& statement) {
+    std::string all;
+    for (const schema::Step& step : engine_.Compile("m", statement).steps) {
+      for (const std::string& note : step.notes) all += note + "\n";
+    }
+    return all;
+  };
+  EXPECT_THAT(notes("ALTER TABLE t ALTER a TYPE bigint"), HasSubstr("COPY public.t FROM"));
+  EXPECT_THAT(notes("ALTER TABLE t RENAME a TO c"), HasSubstr("COPY public.t FROM"));
+  EXPECT_THAT(notes("ALTER TABLE t DROP COLUMN z"), HasSubstr("without a list of columns"));
+  EXPECT_THAT(notes("ALTER TABLE t RENAME TO v"), HasSubstr("GROUP BY"));
+  EXPECT_THAT(notes("ALTER TABLE t RENAME TO v"), HasSubstr("MERGE"));
+  EXPECT_THAT(notes("ALTER TABLE t RENAME TO v"), HasSubstr("ctid"));
+}
+
 // Until its name is back nobody can give a value, so nothing may ask for one before.
 TEST_F(SetAsidePgTest, ARevertRefusesNoRowBeforeTheColumnIsBack) {
   const schema::Plan plan = engine_.Compile("m", "ALTER TABLE t DROP COLUMN b");
