@@ -117,7 +117,7 @@ SELECT n.nspname, c.collname FROM pg_catalog.pg_attribute AS a
         "LOCK TABLE {1} IN ACCESS EXCLUSIVE MODE;\nDROP VIEW {1};\nALTER TABLE {0} RENAME TO {2}",
         new_sql, old_sql, QuoteName(table_.name.name));
     step.notes.push_back(
-        "Through the old name, COPY … FROM, TRUNCATE, LOCK TABLE and ON CONFLICT ON CONSTRAINT do "
+        "Through the old name, COPY … FROM, TRUNCATE and ON CONFLICT ON CONSTRAINT do "
         "not work: a view knows none of them. Neither do ctid, xmin and their like, GROUP BY of the "
         "key alone with other columns in the list, and before PostgreSQL 17 MERGE.");
     step.also.push_back(renamed);  // On the way back.

@@ -330,6 +330,24 @@ TEST_F(SetAsidePgTest, ASyncTriggerThatStaysGoesWithTheContract) {
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM t WHERE z <> b"), 0);
 }
 
+// Whoever writes by a view needs no right to the schema of the table, and so none for the trigger.
+TEST_F(SetAsidePgTest, ASyncTriggerNeedsNoRightToTheSchemaOfItsTable) {
+  const std::string role = "pawl_writer_" + database_.name();
+  database_.Exec(
+      "CREATE ROLE " + role +
+      "; CREATE SCHEMA hidden; CREATE TABLE hidden.s (id bigint PRIMARY KEY, a integer, b integer); "
+      "INSERT INTO hidden.s VALUES (1, 1), (2, 2); CREATE VIEW v AS SELECT * FROM hidden.s; "
+      "GRANT SELECT, UPDATE ON v TO " +
+      role);
+  const RunResult result =
+      Run("-- pawl: keep_in_sync=contract\nUPDATE hidden.s SET b = a * 2 WHERE b IS NULL");
+  EXPECT_EQ(result.state, "completed") << result.reason;
+  EXPECT_NO_THROW(
+      database_.Exec("SET ROLE " + role + "; UPDATE v SET a = 5 WHERE id = 1; RESET ROLE"));
+  EXPECT_EQ(database_.Value("SELECT b FROM hidden.s WHERE id = 1"), "10");
+  database_.Exec("DROP OWNED BY " + role + "; DROP ROLE " + role);
+}
+
 TEST_F(SetAsidePgTest, AnEnumGetsAValue) {
   database_.Exec("CREATE TYPE mood AS ENUM ('good')");
   ASSERT_EQ(Run("ALTER TYPE mood ADD VALUE 'bad' BEFORE 'good'").state, "completed");
