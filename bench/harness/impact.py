@@ -13,7 +13,7 @@ import time
 
 from harness import impact_extra, impact_report, plot, tables
 from harness.impact_application import CLIENTS, LEAD_SECONDS, Application, calibrate, prepare, stop
-from harness.impact_variants import Nothing, variants
+from harness.impact_variants import Nothing, floors, variants
 from harness.measure import Client
 from harness.series import say
 from harness.server import BenchError
@@ -68,7 +68,7 @@ def chosen(arguments):
     if arguments.variant == "none":
         return []
     words = arguments.variant.split(",")
-    return [variant for variant in variants()
+    return [variant for variant in variants() + floors()
             if isinstance(variant, Nothing) or any(word in variant.name for word in words)]
 
 
@@ -101,7 +101,7 @@ class Found:
             json.dump(kept, file, indent=1)
 
     def medians(self):
-        order = [variant.name for variant in variants()]
+        order = [variant.name for variant in variants() + floors()]
         return {name: impact_report.medians(self.rounds[name])
                 for name in order if name in self.rounds}
 

@@ -38,6 +38,7 @@ class Bare:
 class Pawl:
     name: str
     settings: tuple = ()
+    options: tuple = ()
 
     def argv(self, tools, server, database):
         path = os.path.join(tools.folder, "impact.sql")
@@ -47,7 +48,7 @@ class Pawl:
                 "--no-verify", "--json"]
         for setting in self.settings:
             argv += ["--set", setting]
-        return argv
+        return argv + list(self.options)
 
 
 def variants():
@@ -61,3 +62,13 @@ def variants():
                bare(rows, "--workers", "1", "--sleep-ms", str(ms))) for rows, ms in BARE_SLEEPS],
         *[Pawl(f"pawl {limit}", (f"limit.latency={limit}",)) for limit in LIMITS],
         Pawl("pawl, throttle off", ("throttle=off",))]
+
+
+def floors():
+    """Measured where they are named only: how little a migration can be felt at all."""
+    return [
+        *[Bare(f"floor: bare strides of {rows} rows, {ms} ms apart", "key_strides",
+               ("--rows-per-batch", str(rows), "--async-commit", "--workers", "1",
+                "--sleep-ms", str(ms))) for rows, ms in ((20, 1), (100, 5))],
+        Pawl("floor: pawl, throttle off, 15,000 rows/s", ("throttle=off",), ("--pace", "15000")),
+        Pawl("floor: pawl, held", ("window=00:00-00:01 UTC",))]
