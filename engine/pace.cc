@@ -14,6 +14,11 @@ constexpr std::chrono::seconds kRestMax{1};
 constexpr double kBatchShareMin = 0.04;
 constexpr double kBatchShareMax = 0.5;
 constexpr double kRested = 0.98;  // From here on there are no rests to speak of.
+// Of a paced run, a batch is some hundredth of a second's rows: the same rows at once, and then a long
+// wait, are felt twice as much (docs/performance.md). Fewer rows cost more transactions than
+// that is worth.
+constexpr double kPacedBatchSeconds = 0.01;
+constexpr double kPacedBatchRowsMin = 50;
 
 }  // namespace
 
@@ -81,9 +86,14 @@ void Pace::GiveBack(std::size_t slot, Clock::time_point now, Clock::duration wor
 std::int64_t Pace::BatchRows(std::int64_t rows) const {
   const std::lock_guard lock(mutex_);
   const double share = ShareLocked();
-  if (share >= kRested) return rows;
-  const double part = std::clamp(share * share * share / 2, kBatchShareMin, kBatchShareMax);
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(rows) * part));
+  auto most = static_cast<double>(rows);
+  if (share < kRested) {
+    most *= std::clamp(share * share * share / 2, kBatchShareMin, kBatchShareMax);
+  }
+  if (rows_per_second_ > 0) {
+    most = std::min(most, std::max(kPacedBatchRowsMin, kPacedBatchSeconds * rows_per_second_));
+  }
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(most));
 }
 
 Pace::Clock::time_point Pace::Book(std::int64_t rows, Clock::time_point now) {

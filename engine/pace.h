@@ -50,7 +50,7 @@ class Pace {
   std::optional<Turn> Take(Clock::time_point now);
 
   // How many of the `rows` that a worker would take at full speed the next batch is to have: while
-  // there are rests, shorter batches, so that work is spread evenly. At least 1.
+  // there are rests or a pace, shorter batches, so that work is spread evenly. At least 1.
   std::int64_t BatchRows(std::int64_t rows) const;
 
   // Books `rows` and returns when they may be worked on.

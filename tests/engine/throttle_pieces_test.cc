@@ -156,6 +156,17 @@ TEST(PaceTest, BatchesAreShortWhereThereIsRestAndWholeWhereThereIsNone) {
   EXPECT_EQ(pace.BatchRows(3), 1);
 }
 
+TEST(PaceTest, ABatchOfAPacedRunIsAHundredthOfASecond) {
+  Pace pace;
+  pace.SetRowsPerSecond(15'000);
+  EXPECT_EQ(pace.BatchRows(10'000), 150);
+  EXPECT_EQ(pace.BatchRows(100), 100);
+  pace.SetRowsPerSecond(200);
+  EXPECT_EQ(pace.BatchRows(10'000), 50);
+  pace.Allow(0.1);
+  EXPECT_EQ(pace.BatchRows(100), 4);  // What is less holds.
+}
+
 TEST(PaceTest, ARestIsForgottenWhenTheThrottleLetsGo) {
   Pace pace;
   pace.Allow(0.02);
