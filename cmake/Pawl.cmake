@@ -44,7 +44,7 @@ endfunction()
 # Sources are named relative to the calling folder. Siblings on one floor do not know each other.
 function(pawl_library name)
   cmake_parse_arguments(ARG "" "FLOOR" "SOURCES;USES;LINKS" ${ARGN})
-  add_library(pawl_${name} STATIC ${ARG_SOURCES})
+  add_library(pawl_${name} ${ARG_SOURCES})  # Shared in dev and tsan: CMakePresets.json.
   add_library(pawl::${name} ALIAS pawl_${name})
   set_target_properties(pawl_${name} PROPERTIES PAWL_FLOOR ${ARG_FLOOR})
   _pawl_common(pawl_${name})

@@ -14,9 +14,8 @@ constexpr std::chrono::seconds kRestMax{1};
 constexpr double kBatchShareMin = 0.04;
 constexpr double kBatchShareMax = 0.5;
 constexpr double kRested = 0.98;  // From here on there are no rests to speak of.
-// Of a paced run, a batch is some hundredth of a second's rows: the same rows at once, and then a long
-// wait, are felt twice as much (docs/performance.md). Fewer rows cost more transactions than
-// that is worth.
+// A batch of a paced run is a hundredth of a second's rows: more at once, and then a long wait, is felt
+// more (docs/performance.md). Fewer than the least cost more transactions than that is worth.
 constexpr double kPacedBatchSeconds = 0.01;
 constexpr double kPacedBatchRowsMin = 50;
 

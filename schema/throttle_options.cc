@@ -123,7 +123,7 @@ const std::vector<ThrottleOption>& ThrottleOptions() {
       {"limit.growth", Unit::kShare, "off", kShares},
       {"limit.vacuum", Unit::kWord, "off", "any, wraparound or off"},
       {"limit.xid_age", Unit::kCount, "1200000000", kCounts},
-      {"limit.disk_free", Unit::kBytes, "5GB", kSizes},
+      {"limit.disk_free", Unit::kBytes, "auto", "a size such as 512MB or 2GB, auto or off"},
       {"limit.connections", Unit::kCount, "3", kCounts},
       {"limit.query", Unit::kCount, "off", kCounts},
       {"query", Unit::kText, "off", "a SELECT that returns one number, in double quotes"},
@@ -152,6 +152,7 @@ const ThrottleOption* FindThrottleOption(std::string_view name) {
 bool AcceptsThrottleValue(const ThrottleOption& option, const std::string& value) {
   if (value.empty() || value.find_first_of("\r\n") != std::string::npos) return false;
   if (value == "off") return option.name != "weight";
+  if (value == "auto" && option.standard == "auto") return true;
   if (option.name == "window") return ParseDayWindow(value).has_value();
   if (option.name == "http") return value.starts_with("http://") && value.size() > 7;
   if (option.name == "replica") return value.find("password") == std::string::npos;

@@ -5,12 +5,10 @@
 #include <atomic>
 #include <exception>
 #include <functional>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -22,6 +20,7 @@
 #include "verify/chunk_feed.h"
 #include "verify/derivable.h"
 #include "verify/insert_check.h"
+#include "verify/verdict_tally.h"
 
 namespace pawl::verify {
 namespace {
@@ -29,57 +28,9 @@ namespace {
 using schema::StatementKind;
 using schema::UndoKind;
 
-enum class Weight {
-  kNothing,
-  kVerified,
-  kChangedSince,
-  kAfterAll,  // A difference that was counted as changed since.
-  kDifference,
-  kUnlessAccepted,
-  kNoted
-};
-
-struct Meaning {
-  Weight weight;
-  const char* what;  // The sentence of a difference, or the end of a note.
-};
-
 // Of a chunk in which the expressions fail: so many of the rows that somebody wrote since are looked
 // at in halves down to the ones that fail, at three statements a row. Some ten seconds at worst.
 constexpr std::int64_t kOpenRowsMax = 10'000;
-
-constexpr const char* kFailing =
-    "The row was written after its batch, and what it should hold cannot be computed over it any "
-    "more.";
-
-constexpr const char* kPerhapsChanged =
-    "The row was written after its batch: it is one that the batch had changed, or a new one "
-    "beside such a one. The step keeps no record of their keys.";
-
-// The verdicts of check_sql.h.
-const std::map<std::string_view, Meaning> kMeanings = {
-    {"verified", {Weight::kVerified, ""}},
-    {"outside", {Weight::kNothing, ""}},
-    {"newer", {Weight::kChangedSince, ""}},
-    {"open", {Weight::kNothing, ""}},
-    {"failing", {Weight::kUnlessAccepted, kFailing}},
-    {"later", {Weight::kNoted, "written again by a later batch of the run."}},
-    {"quarantine", {Weight::kNoted, "in quarantine, set aside by the step."}},
-    {"changed", {Weight::kUnlessAccepted, "The row was changed after its batch."}},
-    {"altered", {Weight::kAfterAll, "The row was changed after its batch."}},
-    {"rewritten", {Weight::kAfterAll, kPerhapsChanged}},
-    {"overwritten", {Weight::kDifference, kPerhapsChanged}},
-    {"gone", {Weight::kUnlessAccepted, "The row was deleted after its batch."}},
-    {"again",
-     {Weight::kUnlessAccepted, "The row was deleted, but one with its key is there again."}},
-    {"wrong", {Weight::kDifference, "The row does not hold what its batch should have left."}},
-    {"missed",
-     {Weight::kDifference,
-      "The row matches the WHERE clause and was there when its batch ran, but was not changed."}},
-    {"disagrees",
-     {Weight::kDifference,
-      "What its batch wrote is not what the statement gives for the row as it was."}},
-};
 
 class StepChecker {
  public:
@@ -94,6 +45,7 @@ class StepChecker {
         options_(options),
         sql_(backfill, run, step),
         findings_(options.differences_max),
+        tally_(findings_, options.accept_changed),
         session_(where, "verify", settings),
         feed_(session_, backfill, run, step, findings_) {}
 
@@ -119,8 +71,6 @@ class StepChecker {
   void CheckRecords(db::Session& session, const std::string& batch_ids);
   void CheckRecordCounts(db::Session& session, const std::string& batch_ids);
   static bool Succeeds(db::Session& session, const std::function<void()>& look);
-  void Tally(db::Session& session, const std::string& verdicts);
-  void Weigh(const std::string& verdict, std::int64_t rows, std::string& differing);
   void Report(const std::string& where, const std::string& what);
 
   // Whether a row that somebody wrote after its batch, and that does not tell so itself, is to be
@@ -140,11 +90,12 @@ class StepChecker {
   const CheckOptions& options_;
   CheckSql sql_;
   StepFindings findings_;
+  VerdictTally tally_;
 
   bool has_records_ = false;
   bool derive_ = false;
   bool failed_to_tell_altered_ = false;
-  std::atomic<bool> may_verify_none_ = false;  // There is a reason, and a note.
+  bool may_verify_none_ = false;  // There is a reason, and a note.
   std::int64_t rows_counted_ = 0;
   // Rows that a batch of this step wrote last, that a later step did, that anybody else did since.
   std::atomic<std::int64_t> rows_ours_ = 0;
@@ -174,7 +125,7 @@ StepCheck StepChecker::Check() {
   check.rows_counted = rows_counted_;
 #ifndef PAWL_MUTANT_verify_none
   if (rows_counted_ > 0 && check.rows_verified + check.rows_changed_since == 0 &&
-      check.differences_count == 0 && !may_verify_none_) {
+      check.differences_count == 0 && !may_verify_none_ && !tally_.has_noted()) {
     check.differences.push_back(
         {fmt::format("step {}", step_),
          fmt::format("Verified no row though the ledger counts {}.", rows_counted_)});
@@ -324,7 +275,7 @@ void StepChecker::LookForAlteredBlocks(const Chunk& chunk) {
 }
 
 void StepChecker::TallyAltered(const std::string& verdicts) {
-  if (Succeeds(session_, [&] { Tally(session_, verdicts); })) return;
+  if (Succeeds(session_, [&] { tally_.Add(session_, verdicts); })) return;
   if (std::exchange(failed_to_tell_altered_, true)) return;
   Report(fmt::format("step {}", step_),
          "Of some rows that match the WHERE clause and were written after their batch it cannot be "
@@ -373,21 +324,23 @@ void StepChecker::CheckChunk(db::Session& session, const Chunk& chunk) {
     findings_.AddNote(
         "The statement does not give the same again and no values were kept: rows were verified to "
         "be written by the run, not what they hold.");
-    Tally(session, sql_.RowsWritten(*chunk.rows));
+    tally_.Add(session, sql_.RowsWritten(*chunk.rows));
   }
 }
 
 // Rows that the application wrote after their batch may not suit the WHERE clause.
 void StepChecker::CheckLeft(db::Session& session, const RowChunk& rows, bool with_newer) {
   using enum CheckSql::Newer;
-  const auto look = [&] { Tally(session, sql_.RowsLeft(rows, with_newer ? kCounted : kLeftOut)); };
+  const auto look = [&] {
+    tally_.Add(session, sql_.RowsLeft(rows, with_newer ? kCounted : kLeftOut));
+  };
   if (Succeeds(session, look)) return;
   if (with_newer) {
     findings_.AddNote(
         "The WHERE clause cannot be evaluated over a row that was written after its batch: rows "
         "that match it and were written after their batches were not counted everywhere.");
   }
-  Tally(session, sql_.RowsLeft(rows, kNotEvaluated));
+  tally_.Add(session, sql_.RowsLeft(rows, kNotEvaluated));
 }
 
 // Nearly always all rows are equal, and one count is all there is to do.
@@ -396,7 +349,7 @@ void StepChecker::CheckEqual(db::Session& session, const RowChunk& rows) {
     const db::Result counts = session.Query(sql_.CountEqual(rows));
     const std::int64_t in_scope = db::ToInt(counts.rows.at(0)[0]);
     const std::int64_t equal = db::ToInt(counts.rows[0][1]);
-    if (equal != in_scope) Tally(session, sql_.UnequalRows(rows));
+    if (equal != in_scope) tally_.Add(session, sql_.UnequalRows(rows));
     findings_.AddVerified(equal);
   });
   if (!succeeds) CheckOpen(session, rows);
@@ -404,7 +357,7 @@ void StepChecker::CheckEqual(db::Session& session, const RowChunk& rows) {
 
 // What the run wrote must be evaluated and is never excused: where that fails, so does the check.
 void StepChecker::CheckOpen(db::Session& session, const RowChunk& rows) {
-  Tally(session, sql_.SettledRows(rows));
+  tally_.Add(session, sql_.SettledRows(rows));
   const db::Result open = session.Query(sql_.OpenRows(rows, kOpenRowsMax));
   if (open.rows.empty()) return;
   std::vector<std::string> places;
@@ -412,30 +365,31 @@ void StepChecker::CheckOpen(db::Session& session, const RowChunk& rows) {
   CheckOpen(session, places);
   const std::int64_t rest = db::ToInt(open.rows[0][1]) - static_cast<std::int64_t>(places.size());
   if (rest == 0) return;
-  std::string differing;
-  Weigh("failing", rest, differing);
+  tally_.Weigh("failing", rest);
   findings_.AddNoted(rest, "written after the batch, and not looked at beside so many others.");
 }
 
 // Halves them until the ones that fail are alone.
 void StepChecker::CheckOpen(db::Session& session, std::span<const std::string> places) {
-  if (Succeeds(session, [&] { Tally(session, sql_.OpenVerdicts(places)); })) return;
+  if (Succeeds(session, [&] { tally_.Add(session, sql_.OpenVerdicts(places)); })) return;
   if (places.size() > 1) {
     CheckOpen(session, places.first(places.size() / 2));
     return CheckOpen(session, places.subspan(places.size() / 2));
   }
   findings_.AddNoted(
       1, "written after the batch, over which what it should hold cannot be computed any more.");
-  const auto evaluate = [&](bool where) { Tally(session, sql_.FailingVerdicts(places, where)); };
+  const auto evaluate = [&](bool where) {
+    tally_.Add(session, sql_.FailingVerdicts(places, where));
+  };
   if (!Succeeds(session, [&] { evaluate(true); })) evaluate(false);
 }
 
 void StepChecker::CheckRecords(db::Session& session, const std::string& batch_ids) {
   CheckRecordCounts(session, batch_ids);
   if (is_delete()) {
-    Tally(session, sql_.DeleteRecords(batch_ids));
+    tally_.Add(session, sql_.DeleteRecords(batch_ids));
   } else if (!backfill_.re_evaluable) {
-    Tally(session, sql_.UpdateRecords(batch_ids, derive_));
+    tally_.Add(session, sql_.UpdateRecords(batch_ids, derive_));
   }
 }
 
@@ -459,50 +413,6 @@ bool StepChecker::Succeeds(db::Session& session, const std::function<void()>& lo
   }
   session.Execute("RELEASE SAVEPOINT pawl_look");
   return true;
-}
-
-// Throws before it has counted anything.
-void StepChecker::Tally(db::Session& session, const std::string& verdicts) {
-  std::string differing;
-  for (const db::Row& row : session.Query(CheckSql::CountOf(verdicts)).rows) {
-    Weigh(db::ToText(row[0]), db::ToInt(row[1]), differing);
-  }
-  const std::int64_t room = findings_.room();
-  if (differing.empty() || room <= 0) return;
-  for (const db::Row& row : session.Query(CheckSql::ListOf(verdicts, differing, room)).rows) {
-    findings_.AddFinding(db::ToText(row[0]), kMeanings.at(db::ToText(row[1])).what);
-  }
-}
-
-// Appends the verdict to `differing` where its rows are differences.
-void StepChecker::Weigh(const std::string& verdict, std::int64_t rows, std::string& differing) {
-  const Meaning& meaning = kMeanings.at(verdict);
-  Weight weight = meaning.weight;
-  if (weight == Weight::kUnlessAccepted) {
-    weight = options_.accept_changed ? Weight::kChangedSince : Weight::kDifference;
-  }
-  switch (weight) {
-    case Weight::kVerified:
-      findings_.AddVerified(rows);
-      break;
-    case Weight::kChangedSince:
-      findings_.AddChangedSince(rows);
-      break;
-    case Weight::kNoted:
-      findings_.AddNoted(rows, meaning.what);
-      may_verify_none_ = true;
-      break;
-    case Weight::kAfterAll:
-      findings_.AddChangedSince(-rows);
-      [[fallthrough]];
-    case Weight::kDifference:
-      findings_.AddDifferences(rows);
-      differing += fmt::format("{}'{}'", differing.empty() ? "" : ", ", verdict);
-      break;
-    case Weight::kNothing:
-    case Weight::kUnlessAccepted:
-      break;
-  }
 }
 
 }  // namespace

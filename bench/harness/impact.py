@@ -114,7 +114,7 @@ class Found:
 
 def run(server, tools, arguments):
     server.stop()
-    server.start(SERVER)
+    server.start({**SERVER, **dict(setting.split("=", 1) for setting in arguments.setting)})
     found = Found(arguments.json.replace("bench.json", "impact.json"), arguments.add)
     say(f"building orders_bigint, {arguments.rows:,} rows")
     tables.create_template(server, "orders_bigint", arguments.rows)

@@ -53,6 +53,10 @@ class Pawl:
     def ended(self) -> bool:
         return self._child.poll() is not None
 
+    def last_words(self) -> str:
+        with open(self._output.name, errors="replace") as output:
+            return output.read().rstrip().rpartition("\n")[2]
+
     def signal(self, number: int) -> None:
         if not self.ended:
             self.killed |= number == signal.SIGKILL

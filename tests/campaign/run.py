@@ -156,8 +156,10 @@ class Run(Stage):
         """The faults are over: now the run must come to its end."""
         deadline = time.monotonic() + self._patience
         if self.wait_until(lambda: self._find_run() > 0, 10):
-            # What the host's other work does to the server's answers is not the engine's to mend.
-            self.command("set", "pace=0", "limit.latency=off", "limit.commit=off")
+            # What the host's other work does to the server's answers, and to the room on its disk,
+            # is not the engine's to mend.
+            self.command("set", "pace=0", "limit.latency=off", "limit.commit=off",
+                         "limit.disk_free=off")
         if self.state() == "paused":
             self.restart()  # A failover may have lost the command that resumed it.
         for attempt in range(RESTARTS_MAX + 1):
@@ -183,7 +185,8 @@ class Run(Stage):
 
     def _accuse_hanging(self, child: Pawl) -> None:
         self.liveness(f"pawl {' '.join(child.words)} still works {self._patience:.0f} s after the "
-                      f"faults have ended; the run is {self.state()}")
+                      f"faults have ended; the run is {self.state()}; its last words: "
+                      f"{child.last_words()}")
         with self.admin() as admin, open(os.path.join(self.directory, "hangs.txt"), "w") as file:
             for row in admin.query("SELECT pid, application_name, state, wait_event, query FROM "
                                    "pg_stat_activity WHERE datname = current_database()"):

@@ -1,6 +1,8 @@
 // A run on a thread of its own, whose progress can be looked at while it works.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -46,7 +48,10 @@ class RunAside {
   }
   bool done() const { return done_; }
   void Pause() { engine_.RequestPause(); }
+  // Fails the test where the run takes minutes, and says what it waits for.
   RunResult Wait() {
+    EXPECT_TRUE(WaitUntil([this] { return done(); }, std::chrono::minutes(4))) << progress().note;
+    engine_.RequestPause();
     thread_.join();
     return result_;
   }

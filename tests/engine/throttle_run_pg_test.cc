@@ -37,10 +37,13 @@ class ThrottleRunPgTest : public testing::Test {
 
   static constexpr const char* kRaise = "-- pawl: batch_rows=100\nUPDATE t SET x = x + 1;";
 
-  // What is felt of other tests on this machine does not steer, so that only what is given does.
+  // What is felt of other tests on this machine does not steer, nor how full its disk is, so that only
+  // what is given does.
   static RunSettings With(schema::ThrottleValues throttle) {
-    throttle.merge(schema::ThrottleValues{
-        {"limit.latency", "off"}, {"limit.commit", "off"}, {"limit.active", "off"}});
+    throttle.merge(schema::ThrottleValues{{"limit.latency", "off"},
+                                          {"limit.commit", "off"},
+                                          {"limit.active", "off"},
+                                          {"limit.disk_free", "off"}});
     return WithWhatIsFelt(std::move(throttle));
   }
   static RunSettings WithWhatIsFelt(schema::ThrottleValues throttle) {
@@ -327,7 +330,7 @@ TEST(ThrottleStandbyPgTest, LagStaysWithinASecondOfItsLimit) {
   });
   RunSettings settings;
   settings.workers = 2;
-  settings.throttle = {{"limit.replica_lag", "2s"}};
+  settings.throttle = {{"limit.replica_lag", "2s"}, {"limit.disk_free", "off"}};
   RunAside run(server.ConnectionString(), "UPDATE t SET x = x + 1;", settings);
   double most = 0;
   // A machine that lets us wait lets the throttle wait as well; that is not its fault.

@@ -126,6 +126,14 @@ TEST_F(ThrottleSignalsPgTest, AgesRoomAndConnectionsAgainstTheirLimits) {
   const auto little = MakeDiskFree(SceneOf({{"limit.disk_free", "1MB"}}));
   ASSERT_FALSE(little->Obstacle(session_));
   EXPECT_TRUE(Under(Pressure(*little, session_)));
+  // A small table does not ask for 5 GB.
+  EXPECT_EQ(MakeDiskFree(SceneOf({{"limit.disk_free", "off"}})), nullptr);
+  const auto suitable = MakeDiskFree(SceneOf({}));
+  ASSERT_FALSE(suitable->Obstacle(session_));
+  const auto reading = suitable->Read(session_);
+  ASSERT_TRUE(reading);
+  EXPECT_GT(reading->limit, std::pow(2, 30));
+  EXPECT_LT(reading->limit, 1.5 * std::pow(2, 30));
   EXPECT_TRUE(Over(Pressure(*MakeConnections(SceneOf({{"limit.connections", "500"}})), session_)));
   EXPECT_TRUE(Under(Pressure(*MakeConnections(SceneOf({})), session_)));
 }
