@@ -98,8 +98,9 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
   UNION ALL SELECT concat_ws(' ', 'sequence', seqrelid::regclass, format_type(seqtypid, NULL), seqstart, seqincrement,
                    seqmax, seqmin, seqcache, seqcycle, (SELECT array_agg(x::text ORDER BY x::text) FROM unnest(c.relacl) AS x))
     FROM pg_sequence JOIN pg_class AS c ON c.oid = seqrelid WHERE c.relnamespace = 'public'::regnamespace
-  UNION ALL SELECT concat_ws(' ', 'trigger', tgrelid::regclass, tgname, tgfoid::regproc) FROM pg_trigger WHERE NOT tgisinternal
-  UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = 'pawl'::regnamespace AND proname <> 'chain_audit'
+  UNION ALL SELECT concat_ws(' ', 'trigger', tgrelid::regclass, tgname, tgfoid::regproc) FROM pg_trigger
+    WHERE NOT tgisinternal AND tgrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+  UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = to_regnamespace('pawl') AND proname <> 'chain_audit'
 ) AS lines (line))sql");
   }
 
