@@ -75,6 +75,7 @@ RunResult Engine::Contract(std::int64_t run, const OnProgress& on_progress) {
     progress.migration = row.migration;
     progress.state = "completed";
     progress.steps = static_cast<int>(plan.steps.size());
+    LockTerms terms(run, schema::ThrottleValuesFrom(row.throttle));
     const auto waiting = [&](const std::string& sentence) {
       progress.note = sentence;
       if (on_progress) on_progress(progress);
@@ -92,7 +93,7 @@ RunResult Engine::Contract(std::int64_t run, const OnProgress& on_progress) {
         Ddl ddl = DdlFor(step, back ? UndoOf(step) : step.sql);
         if (ddl.sql.empty()) ddl.tables.clear();
         const bool done = RunDdl(
-            session, ddl,
+            session, ddl, terms,
             [&] {
               RequireCompleted(session, run, step.number);
               checkpoints::SetStepState(session, run, step.number, "done");

@@ -1,6 +1,7 @@
 #include "engine/ddl.h"
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 #include <thread>
 
@@ -27,6 +28,8 @@ constexpr std::chrono::minutes kTryFor{10};
 constexpr milliseconds kLongHolder{250};
 // They are asked all the same from time to time: not every lock is in the way of every statement.
 constexpr std::chrono::seconds kAskAnyway{15};
+// Where sessions may be ended, it is not the first thing that is tried.
+constexpr std::chrono::seconds kEndAfter{5};
 
 std::string Names(const std::vector<schema::TableName>& tables) {
   std::string names;
@@ -63,15 +66,19 @@ std::string Bounded(const std::string& sql, milliseconds budget) {
 // Thread safety: none. Lives for one statement.
 class LockService {
  public:
-  LockService(db::Session& session, const Ddl& ddl, StallLedger& stalls)
-      : session_(session), ddl_(ddl), stalls_(stalls), tried_at_(steady_clock::now()) {}
+  LockService(db::Session& session, const Ddl& ddl, LockTerms& terms)
+      : session_(session), ddl_(ddl), terms_(terms), tried_at_(steady_clock::now()) {}
 
   // True where a try is likely to get the lock and may be paid for.
   bool MayTry() {
     const auto now = steady_clock::now();
-    if (now - stalls_.minute_from > std::chrono::minutes(1)) stalls_ = {milliseconds(0), now};
-    if (stalls_.spent + kTry > kStallBudget) {
-      why_ = fmt::format("the stall budget of {} ms a minute is spent; ", kStallBudget.count());
+    if (now - terms_.minute_from > std::chrono::minutes(1)) {
+      terms_.spent = milliseconds(0);
+      terms_.minute_from = now;
+    }
+    if (terms_.spent + kTry > terms_.stall_budget) {
+      why_ = fmt::format("the stall budget (limit.stall) of {} ms a minute is spent; ",
+                         terms_.stall_budget.count());
       return false;
     }
     why_.clear();
@@ -91,7 +98,7 @@ class LockService {
       // it. What it did and its bookkeeping are lost together or not at all, and the run's next
       // commit waits for both.
       session_.Execute("SET LOCAL synchronous_commit = local");
-      const milliseconds left = kStallBudget - stalls_.spent;
+      const milliseconds left = terms_.stall_budget - terms_.spent;
       if (ddl_.is_cut_over) {
         session_.Execute(fmt::format("SET LOCAL statement_timeout = '{}ms'", left.count()));
       }
@@ -113,6 +120,39 @@ class LockService {
     return false;
   }
 
+  // Ends the sessions that hold the lock, of roles for which the user allows it: not those of a moment
+  // ago, which are about to let go, and never a vacuum against wraparound, which is nobody's.
+  void EndHolders() {
+    if (terms_.end_sessions.empty() || ddl_.tables.empty()) return;
+    const auto found = session_.Query(
+        fmt::format(R"sql(
+SELECT a.pid, a.backend_start::text, a.usename,
+       format('pid %s of role %s (%s, %s for %s s: %s)', a.pid, a.usename, a.application_name, a.state,
+              extract(epoch FROM clock_timestamp() - a.xact_start)::bigint,
+              left(regexp_replace(a.query, '\s+', ' ', 'g'), 100))
+  FROM ({}) AS l
+  JOIN pg_stat_activity AS a ON a.pid = l.pid
+ WHERE a.backend_type = 'client backend' AND a.application_name NOT LIKE 'pawl/%'
+   AND a.xact_start <= clock_timestamp() - $1::integer * interval '1 millisecond')sql",
+                    HoldersSql()),
+        {std::to_string(kLongHolder.count())});
+    for (const db::Row& row : found.rows) {
+      const std::string role = db::ToText(row[2]);
+      const auto& allowed = terms_.end_sessions;
+      if (std::find(allowed.begin(), allowed.end(), role) == allowed.end()) continue;
+      // Said before it is done: what is in the books was at least meant. The number may belong to
+      // another session by now; its start does not.
+      session_.Query("INSERT INTO pawl.audit (run_id, event, detail) VALUES ($1::bigint, $2, $3)",
+                     {std::to_string(terms_.run), "end session",
+                      fmt::format("{} held the lock on {}", db::ToText(row[3]),
+                                  Names(ddl_.tables))});
+      session_.Query(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::integer AND "
+          "backend_start = $2::timestamptz",
+          {db::ToText(row[0]), db::ToText(row[1])});
+    }
+  }
+
   std::string Sentence() {
     const std::string holders = Holders(milliseconds(0));
     return fmt::format("{}waiting for the lock on {}, held by {}", why_, Names(ddl_.tables),
@@ -120,16 +160,25 @@ class LockService {
   }
 
  private:
-  void Spend() { stalls_.spent += duration_cast<milliseconds>(steady_clock::now() - tried_at_); }
+  void Spend() { terms_.spent += duration_cast<milliseconds>(steady_clock::now() - tried_at_); }
 
-  // "pid 4711 (psql, idle in transaction for 93 s: UPDATE orders …)"
-  std::string Holders(milliseconds at_least) {
+  // The sessions that have a lock in our way; empty where no table is locked.
+  std::string HoldersSql() const {
     std::string oids;
     for (const schema::TableName& table : ddl_.tables) {
       oids += fmt::format("{}to_regclass({})", oids.empty() ? "" : ", ",
                           db::QuoteLiteral(db::QuoteName(table.schema, table.name)));
     }
     if (oids.empty()) return {};
+    return fmt::format(
+        "SELECT DISTINCT pid FROM pg_locks WHERE granted AND relation IN ({}) AND pid <> "
+        "pg_backend_pid(){}",
+        oids, ddl_.stops_readers ? "" : " AND mode NOT IN ('AccessShareLock', 'RowShareLock')");
+  }
+
+  // "pid 4711 (psql, idle in transaction for 93 s: UPDATE orders …)"
+  std::string Holders(milliseconds at_least) {
+    if (ddl_.tables.empty()) return {};
     const auto found = session_.Query(
         fmt::format(
             R"sql(
@@ -137,13 +186,12 @@ SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'no name'
        coalesce(a.state, 'state hidden'),
        coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint::text, '?'),
        coalesce(left(regexp_replace(a.query, '\s+', ' ', 'g'), 100), '')
-  FROM (SELECT DISTINCT pid FROM pg_locks
-         WHERE granted AND relation IN ({}) AND pid <> pg_backend_pid(){}) AS l
+  FROM ({}) AS l
   JOIN pg_stat_activity AS a ON a.pid = l.pid
  WHERE a.xact_start <= clock_timestamp() - $1::integer * interval '1 millisecond'
     OR $1::integer = 0
  ORDER BY a.xact_start LIMIT 3)sql",
-            oids, ddl_.stops_readers ? "" : " AND mode NOT IN ('AccessShareLock', 'RowShareLock')"),
+            HoldersSql()),
         {std::to_string(at_least.count())});
     std::string text;
     for (const db::Row& row : found.rows) {
@@ -156,7 +204,7 @@ SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'no name'
 
   db::Session& session_;
   const Ddl& ddl_;
-  StallLedger& stalls_;
+  LockTerms& terms_;
   std::string why_;
   steady_clock::time_point tried_at_;
 };
@@ -175,28 +223,57 @@ Ddl DdlFor(const schema::Step& step, const std::string& sql) {
   return ddl;
 }
 
-bool RunDdl(db::Session& session, const Ddl& ddl, const std::function<void()>& bookkeeping,
-            const std::function<bool(const std::string&)>& waiting, StallLedger* stalls) {
+bool RunDdl(db::Session& session, const Ddl& ddl, LockTerms& terms,
+            const std::function<void()>& bookkeeping,
+            const std::function<bool(const std::string&)>& waiting) {
   std::minstd_rand random(std::random_device{}());
   const auto began = steady_clock::now();
   milliseconds pause{100};
-  StallLedger own;
-  LockService locks(session, ddl, stalls != nullptr && ddl.is_cut_over ? *stalls : own);
+  LockService locks(session, ddl, terms);
   while (!locks.MayTry() || !locks.Try(bookkeeping)) {
     const std::string sentence = locks.Sentence();
     if (steady_clock::now() - began > kTryFor) {
       throw db::Error(
           db::Action::kRefused,
-          fmt::format("Ten minutes of {}. No session was disturbed. End that session or choose a "
-                      "quieter time, then resume.",
+          fmt::format("Ten minutes of {}. End that session, choose a quieter time, or let Pawl end "
+                      "sessions of its role (end_sessions=ROLE), then resume.",
                       sentence));
     }
     if (!waiting(sentence)) return false;
+    if (steady_clock::now() - began > kEndAfter) locks.EndHolders();
     std::uniform_real_distribution<double> jitter(0.5, 1.5);
     std::this_thread::sleep_for(duration_cast<milliseconds>(pause * jitter(random)));
     pause = std::min(milliseconds(2'000), pause * 2);
   }
   return true;
+}
+
+LockTerms::LockTerms(std::int64_t of_run, const schema::ThrottleValues& values) : run(of_run) {
+  Set(values);
+}
+
+void LockTerms::Set(const schema::ThrottleValues& values) {
+  stall_budget = milliseconds(
+      std::llround(1'000 * schema::ThrottleNumber(values, "limit.stall").value_or(0)));
+  end_sessions = schema::ThrottleNames(values, "end_sessions");
+}
+
+void CheckLockTerms(db::Session& session, const schema::ThrottleValues& values) {
+  for (const std::string& role : schema::ThrottleNames(values, "end_sessions")) {
+    const auto found = session.Query(
+        "SELECT pg_has_role(current_user, 'pg_signal_backend', 'USAGE') OR pg_has_role(current_user, "
+        "oid, 'USAGE') FROM pg_roles WHERE rolname = $1",
+        {role});
+    if (found.rows.empty()) {
+      db::FailInput(fmt::format(
+          "end_sessions names the role \"{}\", which does not exist. Nothing was changed.", role));
+    }
+    if (!db::ToBool(found.rows[0][0])) {
+      db::FailInput(fmt::format("end_sessions={}: this role may not end its sessions. GRANT "
+                                "pg_signal_backend to it first. Nothing was changed.",
+                                role));
+    }
+  }
 }
 
 }  // namespace pawl::engine

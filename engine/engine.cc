@@ -144,6 +144,7 @@ schema::ThrottleValues Overlaid(const std::string& under, schema::ThrottleValues
 void CheckGiven(const db::ConnectionString& where, db::Session& session, const schema::Plan& plan,
                 const checkpoints::RunRow& run, const schema::ThrottleValues& given) {
   if (given.empty()) return;
+  CheckLockTerms(session, given);
   throttle::CheckGivenSignals(where, session, plan, Overlaid(run.throttle, given), given);
 }
 
@@ -171,6 +172,7 @@ schema::Plan Engine::Compile(const std::string& name, const std::string& text,
   const schema::MigrationFile migration = schema::ParseMigration(name, text);
   const auto session = OpenFirst(where_, "plan");
   schema::Plan plan = PlanFor(*session, migration);
+  CheckLockTerms(*session, Overlaid(plan.throttle, throttle));
   plan.notes = throttle::CheckSignals(where_, *session, plan, Overlaid(plan.throttle, throttle));
   return plan;
 }
@@ -204,6 +206,7 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
                                                                    : kWorkersDefault);
     RequireConnections(session, workers);
     const schema::ThrottleValues throttle = Overlaid(plan.throttle, settings.throttle);
+    CheckLockTerms(session, throttle);
     throttle::CheckSignals(where_, session, plan, throttle);
     checkpoints::EnsureControlSchema(session);
     checkpoints::RequireControlPrivileges(session, MakesUndoTables(plan));
@@ -373,6 +376,7 @@ void Engine::Abort(std::int64_t run) {
   const schema::Plan plan = PlanToAbort(*session, row);
   checkpoints::MoveRun(*session, run, "aborted", "aborted by command", "abort");
   checkpoints::RetireForwardSpans(*session, run);
+  LockTerms terms(run, schema::ThrottleValuesFrom(row.throttle));
   // A sync trigger must not outlive the run that would have removed it.
   for (const schema::Step& step : plan.steps) {
     if (step.kind != schema::StepKind::kSyncOn || step.inverse.empty()) continue;
@@ -381,7 +385,7 @@ void Engine::Abort(std::int64_t run) {
         {std::to_string(run), std::to_string(step.number)});
     if (db::ToText(state.rows.at(0)[0]) != "done") continue;
     RunDdl(
-        *session, DdlFor(step, step.inverse),
+        *session, DdlFor(step, step.inverse), terms,
         [&] {
           session->Query(
               "UPDATE pawl.step SET state = 'reverted' WHERE run_id = $1::bigint AND step = "

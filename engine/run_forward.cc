@@ -113,13 +113,15 @@ RunProcess::Verdict RunProcess::RunSimpleStep(const schema::Step& step, const st
 
 bool RunProcess::RunShort(const schema::Step& step, const std::string& sql,
                           const std::function<void()>& bookkeeping) {
-  const bool done = RunDdl(
-      *session_, DdlFor(step, sql), bookkeeping,
-      [&](const std::string& sentence) {
-        progress_.note = sentence;
-        return Tick(nullptr);
-      },
-      &stalls_);
+  const auto read_terms = [this] { lock_terms_.Set(schema::ThrottleValuesFrom(run_.throttle)); };
+  read_terms();
+  const bool done = RunDdl(*session_, DdlFor(step, sql), lock_terms_, bookkeeping,
+                           [&](const std::string& sentence) {
+                             progress_.note = sentence;
+                             const bool goes_on = Tick(nullptr);
+                             read_terms();  // Somebody may have set others.
+                             return goes_on;
+                           });
   progress_.note.clear();
   return done;
 }

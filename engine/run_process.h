@@ -131,7 +131,7 @@ class RunProcess {
   TimelineWatch timeline_;
   ProgressMeter meter_;
   Progress progress_;
-  StallLedger stalls_;
+  LockTerms lock_terms_{run_id_, {}};
   std::optional<VerifyReport> verification_;
   std::chrono::steady_clock::time_point looked_at_{};
   std::chrono::steady_clock::time_point beat_at_{};

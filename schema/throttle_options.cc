@@ -113,6 +113,7 @@ const std::vector<ThrottleOption>& ThrottleOptions() {
       {"limit.commit", Unit::kLatency, "+100%", kLatencies},
       {"limit.active", Unit::kCount, "2", kCounts},
       {"limit.lock_wait", Unit::kTime, "500ms", kTimes},
+      {"limit.stall", Unit::kTime, "200ms", "a time of 60ms or more"},
       {"limit.replica_lag", Unit::kTime, "10s", kTimes},
       {"limit.replica_lag_bytes", Unit::kBytes, "off", kSizes},
       {"limit.slot_wal", Unit::kBytes, "16GB", kSizes},
@@ -136,6 +137,7 @@ const std::vector<ThrottleOption>& ThrottleOptions() {
       {"replica", Unit::kText, "off",
        "a connection string of a replica without a password, in double quotes"},
       {"cores", Unit::kCount, "off", "the number of the server's cores"},
+      {"end_sessions", Unit::kText, "off", "names of roles joined by commas, or off"},
       {"weight", Unit::kCount, "1", "a number greater than 0"},
       {"vacuum", Unit::kWord, "auto", "auto, make, let or off"},
   };
@@ -151,7 +153,9 @@ const ThrottleOption* FindThrottleOption(std::string_view name) {
 
 bool AcceptsThrottleValue(const ThrottleOption& option, const std::string& value) {
   if (value.empty() || value.find_first_of("\r\n") != std::string::npos) return false;
-  if (value == "off") return option.name != "weight";
+  if (value == "off") return option.name != "weight" && option.name != "limit.stall";
+  // One try to get a lock takes that long.
+  if (option.name == "limit.stall") return Number(option.unit, value).value_or(0) >= 0.06;
   if (value == "auto" && option.standard == "auto") return true;
   if (option.name == "window") return ParseDayWindow(value).has_value();
   if (option.name == "http") return value.starts_with("http://") && value.size() > 7;
@@ -231,6 +235,19 @@ std::optional<double> ThrottleNumber(const ThrottleValues& values, std::string_v
   const std::string value = ThrottleValue(values, name);
   if (value == "off") return std::nullopt;
   return Number(option->unit, value);
+}
+
+std::vector<std::string> ThrottleNames(const ThrottleValues& values, std::string_view name) {
+  const std::string list = ThrottleValue(values, name);
+  std::vector<std::string> names;
+  if (list == "off") return names;
+  std::size_t begin = 0;
+  while (begin <= list.size()) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    if (end > begin) names.push_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
 }
 
 std::optional<LatencyLimit> ThrottleLatency(const ThrottleValues& values, std::string_view name) {

@@ -57,6 +57,9 @@ std::string ThrottleValue(const ThrottleValues& values, std::string_view name);
 // The same as a number in base units; nullopt where it is off. Requires a unit that has numbers.
 std::optional<double> ThrottleNumber(const ThrottleValues& values, std::string_view name);
 
+// The same as names between commas; none where it is off.
+std::vector<std::string> ThrottleNames(const ThrottleValues& values, std::string_view name);
+
 // "+25%" is relative: {true, 0.25}. "20ms" is not: {false, 0.02}.
 struct LatencyLimit {
   bool relative = false;

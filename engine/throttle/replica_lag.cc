@@ -9,22 +9,10 @@
 namespace pawl::throttle {
 namespace {
 
-std::vector<std::string> NamesIn(const std::string& list) {
-  std::vector<std::string> names;
-  if (list == "off") return names;
-  std::size_t begin = 0;
-  while (begin <= list.size()) {
-    const std::size_t end = std::min(list.find(',', begin), list.size());
-    if (end > begin) names.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return names;
-}
-
 class ReplicaLag : public Signal {
  public:
   ReplicaLag(const Scene& scene, double limit, bool in_bytes)
-      : names_(NamesIn(schema::ThrottleValue(scene.values, "replicas"))),
+      : names_(schema::ThrottleNames(scene.values, "replicas")),
         limit_(limit),
         in_bytes_(in_bytes) {}
 

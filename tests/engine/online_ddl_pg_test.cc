@@ -12,6 +12,7 @@
 #include "db/session.h"
 #include "engine/ddl.h"
 #include "engine/engine.h"
+#include "tests/engine/run_aside.h"
 #include "tests/support/test_database.h"
 #include "tests/support/writers.h"
 
@@ -55,13 +56,13 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
   }
 
   // Whether a cut-over of these statements comes to its end within so many tries.
-  bool CutsOver(const std::string& sql, int tries, StallLedger* stalls) {
+  bool CutsOver(const std::string& sql, int tries, LockTerms& terms) {
     db::Session session(db::ConnectionString(database_.url()), "test");
     Ddl ddl;
     ddl.sql = sql;
     ddl.is_cut_over = true;
     return RunDdl(
-        session, ddl, [] {}, [&](const std::string&) { return --tries > 0; }, stalls);
+        session, ddl, terms, [] {}, [&](const std::string&) { return --tries > 0; });
   }
 
   RunResult Run(const std::string& text) { return engine_.Run("m", text, {}, {}); }
@@ -245,19 +246,51 @@ TEST_F(OnlineDdlPgTest, ACutOverAsAWholeTakesNoLongerThanTheBudget) {
   const std::string slow =
       "INSERT INTO other VALUES (1001); DO $$ BEGIN PERFORM pg_sleep(0.12); END $$; "
       "SELECT pg_sleep(0.12); INSERT INTO other VALUES (1002)";
-  EXPECT_FALSE(CutsOver(slow, 1, nullptr));
+  LockTerms terms(1, {});
+  EXPECT_FALSE(CutsOver(slow, 1, terms));
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM other WHERE id > 1000"), 0);
-  EXPECT_TRUE(CutsOver("INSERT INTO other VALUES (1003); SELECT pg_sleep(0.01);", 20, nullptr));
+  LockTerms fresh(1, {});
+  EXPECT_TRUE(CutsOver("INSERT INTO other VALUES (1003); SELECT pg_sleep(0.01);", 20, fresh));
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM other WHERE id > 1000"), 1);
+  LockTerms more(1, {{"limit.stall", "2s"}});
+  EXPECT_TRUE(CutsOver(slow, 1, more));
 }
 
 TEST_F(OnlineDdlPgTest, TheCutOversOfARunShareTheBudgetOfAMinute) {
-  StallLedger stalls;
-  EXPECT_TRUE(CutsOver("INSERT INTO other VALUES (1001); SELECT pg_sleep(0.145)", 1, &stalls));
+  LockTerms stalls(1, {});
+  EXPECT_TRUE(CutsOver("INSERT INTO other VALUES (1001); SELECT pg_sleep(0.145)", 1, stalls));
   EXPECT_GE(stalls.spent, std::chrono::milliseconds(145));
-  EXPECT_FALSE(CutsOver("INSERT INTO other VALUES (1002)", 1, &stalls));
+  EXPECT_FALSE(CutsOver("INSERT INTO other VALUES (1002)", 1, stalls));
   stalls.minute_from -= std::chrono::minutes(2);
-  EXPECT_TRUE(CutsOver("INSERT INTO other VALUES (1002)", 20, &stalls));
+  EXPECT_TRUE(CutsOver("INSERT INTO other VALUES (1002)", 20, stalls));
+}
+
+// A session that forgot its transaction stands in the way. It is named; it is ended only where the user
+// allows it for its role, which is in the books then.
+TEST_F(OnlineDdlPgTest, SessionsOfNamedRolesMayBeEnded) {
+  const std::string role = "forgetful_" + database_.name();
+  database_.Exec("CREATE ROLE " + role + " LOGIN; GRANT SELECT ON t TO " + role);
+  EXPECT_THAT(Message("-- pawl: end_sessions=nobody_of_that_name\nALTER TABLE t ADD u integer"),
+              HasSubstr("\"nobody_of_that_name\", which does not exist"));
+  test::Sql forgotten(database_.url() + "?user=" + role);
+  forgotten.Exec("BEGIN; SELECT count(*) FROM t");
+  database_.Exec("CREATE ROLE another_" + database_.name());
+  RunSettings settings;
+  settings.throttle = {{"end_sessions", "another_" + database_.name()}};
+  RunAside run(database_.url(), "ALTER TABLE t ADD u integer", settings);
+  EXPECT_TRUE(WaitUntil([&] { return run.progress().note.find("waiting for the lock") == 0; },
+                        std::chrono::seconds(10)))
+      << run.progress().note;
+  std::this_thread::sleep_for(std::chrono::seconds(8));
+  EXPECT_FALSE(run.done());
+  EXPECT_EQ(forgotten.Value("SELECT count(*) FROM t"), "20000");
+  engine_.Set(1, std::nullopt, std::nullopt, {{"end_sessions", "another_" + database_.name() + "," + role}});
+  EXPECT_EQ(run.Wait().state, "completed");
+  EXPECT_THROW(forgotten.Value("SELECT 1"), test::SqlError);
+  EXPECT_THAT(database_.Value("SELECT detail FROM pawl.audit WHERE event = 'end session'"),
+              AllOf(HasSubstr("of role " + role), HasSubstr("idle in transaction"),
+                    HasSubstr("held the lock on public.t")));
+  database_.Exec("DROP OWNED BY " + role + "; DROP ROLE " + role + ", another_" + database_.name());
 }
 
 }  // namespace
