@@ -16,7 +16,9 @@ class DeadTuples : public Signal {
     Reading worst{0, limit_, 0, "the tables have no dead rows", false};
     for (const WatchedTable& table : tables_) {
       const auto found = session.Query(
-          "SELECT pg_catalog.pg_stat_get_live_tuples($1::oid), "
+          // The statistics may be lost (a crash, a failover): then they know of few that live.
+          "SELECT greatest(pg_catalog.pg_stat_get_live_tuples($1::oid), (SELECT reltuples FROM "
+          "pg_catalog.pg_class WHERE oid = $1::oid)::bigint), "
           "pg_catalog.pg_stat_get_dead_tuples($1::oid)",
           {std::to_string(table.oid)});
       const auto live = static_cast<double>(db::ToInt(found.rows.at(0)[0]));

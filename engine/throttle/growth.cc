@@ -27,6 +27,8 @@ constexpr double kBeginAnyway = 0.8;
 // Of freed room, so much is counted on: some of it lies in pieces that no row fits into, and what the
 // statistics call dead lags behind by a second.
 constexpr double kUsable = 0.8;
+// Bytes of a row at most, as long as nobody knows how many rows there are: until the first round.
+constexpr double kRowUnknown = 8'192;
 // A round that freed little is not repeated at once: somebody holds an old snapshot.
 constexpr std::chrono::seconds kTryAgain{5};
 
@@ -73,6 +75,7 @@ class Growth : public Signal {
   struct Table {
     WatchedTable watched;
     double bytes = 0;
+    double rows = 0;
     double row_bytes = 0;
     double dead_bytes = 0;
     // Of the last round: what it found, and the ledger's last batch when it began.
@@ -88,7 +91,9 @@ class Growth : public Signal {
 
   Reading ReadOne(db::Session& session, Table& table) {
     const auto found = session.Query(
-        R"sql(SELECT pg_catalog.pg_relation_size($1::oid), pg_catalog.pg_stat_get_live_tuples($1::oid),
+        R"sql(SELECT pg_catalog.pg_relation_size($1::oid),
+       greatest(pg_catalog.pg_stat_get_live_tuples($1::oid),
+                (SELECT reltuples FROM pg_catalog.pg_class WHERE oid = $1::oid)::bigint),
        pg_catalog.pg_stat_get_dead_tuples($1::oid),
        (SELECT coalesce(sum(rows), 0)::bigint FROM pawl.ledger
          WHERE batch_id > $2::bigint AND run_id = $3::bigint))sql",
@@ -98,9 +103,10 @@ class Growth : public Signal {
     const auto bytes = static_cast<double>(db::ToInt(row[0]));
     if (table.watched.bytes_at_start == 0) table.watched.bytes_at_start = db::ToInt(row[0]);
     const auto start = std::max(8192.0, static_cast<double>(table.watched.bytes_at_start));
-    if (table.row_bytes == 0) {
-      table.row_bytes = start / std::max(1.0, static_cast<double>(db::ToInt(row[1])));
-    }
+    // Statistics are lost by a crash, a failover, a copy: then they count what came since, and a row
+    // would seem as large as a table. So the most rows that were ever seen are believed.
+    table.rows = std::max(table.rows, static_cast<double>(db::ToInt(row[1])));
+    table.row_bytes = start / std::max(start / kRowUnknown, table.rows);
     table.dead_bytes = static_cast<double>(db::ToInt(row[2])) * table.row_bytes;
     table.changed_bytes = static_cast<double>(db::ToInt(row[3])) * table.row_bytes;
     CountFreed(table, bytes);
