@@ -77,6 +77,7 @@ void DescribeBackfill(const Step& step, std::string& text) {
 
 std::string UndoText(const Step& step) {
   if (step.kind == StepKind::kCutOver) return "the same with the names in each other's place";
+  if (step.kind == StepKind::kWayBack) return "none: it is done when the run is taken back";
   if (step.inverse.empty()) return "none";
   if (step.is_own && step.kind == StepKind::kDdl && step.inverse.find('\n') != std::string::npos) {
     return "drops what it made";
