@@ -75,7 +75,6 @@ class Growth : public Signal {
   struct Table {
     WatchedTable watched;
     double bytes = 0;
-    double rows = 0;
     double row_bytes = 0;
     double dead_bytes = 0;
     // Of the last round: what it found, and the ledger's last batch when it began.
@@ -92,8 +91,9 @@ class Growth : public Signal {
   Reading ReadOne(db::Session& session, Table& table) {
     const auto found = session.Query(
         R"sql(SELECT pg_catalog.pg_relation_size($1::oid),
-       greatest(pg_catalog.pg_stat_get_live_tuples($1::oid),
-                (SELECT reltuples FROM pg_catalog.pg_class WHERE oid = $1::oid)::bigint),
+       (SELECT CASE WHEN reltuples > 0 THEN reltuples::bigint
+                    ELSE pg_catalog.pg_stat_get_live_tuples(oid) END
+          FROM pg_catalog.pg_class WHERE oid = $1::oid),
        pg_catalog.pg_stat_get_dead_tuples($1::oid),
        (SELECT coalesce(sum(rows), 0)::bigint FROM pawl.ledger
          WHERE batch_id > $2::bigint AND run_id = $3::bigint))sql",
@@ -104,9 +104,10 @@ class Growth : public Signal {
     if (table.watched.bytes_at_start == 0) table.watched.bytes_at_start = db::ToInt(row[0]);
     const auto start = std::max(8192.0, static_cast<double>(table.watched.bytes_at_start));
     // Statistics are lost by a crash, a failover, a copy: then they count what came since, and a row
-    // would seem as large as a table. So the most rows that were ever seen are believed.
-    table.rows = std::max(table.rows, static_cast<double>(db::ToInt(row[1])));
-    table.row_bytes = start / std::max(start / kRowUnknown, table.rows);
+    // would seem as large as a table. The catalogue keeps what the last vacuum has counted, and the
+    // next one, at the latest ours, corrects it.
+    table.row_bytes =
+        start / std::max(start / kRowUnknown, static_cast<double>(db::ToInt(row[1])));
     table.dead_bytes = static_cast<double>(db::ToInt(row[2])) * table.row_bytes;
     table.changed_bytes = static_cast<double>(db::ToInt(row[3])) * table.row_bytes;
     CountFreed(table, bytes);
