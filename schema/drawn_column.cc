@@ -269,7 +269,7 @@ DROP SEQUENCE {seq})sql",
         fmt::arg("table_text", QuoteLiteral(sql_)),
         fmt::arg("column_text", QuoteLiteral(column_.name)));
     step.inverse = fmt::format(
-        "ALTER TABLE {0} ALTER COLUMN {1} DROP IDENTITY IF EXISTS;\nALTER TABLE {0} ALTER COLUMN {1} "
+        "ALTER TABLE {0} ALTER COLUMN {1} DROP IDENTITY IF EXISTS; ALTER TABLE {0} ALTER COLUMN {1} "
         "DROP NOT NULL",
         sql_, name_);
   }
