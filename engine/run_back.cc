@@ -48,9 +48,12 @@ bool RunProcess::IsToTakeBack(const schema::Step& step) {
       if (const schema::Step* behind = CutOverBehind(step)) return StepState(*behind) != "pending";
       return HasCutOver(step);
     default:
-      // A process that was killed may have left an index that no book knows.
+      // A process that was killed may have left an index that no book knows, or a statement whose
+      // question was not answered yet.
       return state != "pending" ||
-             (step.alone && (Says(step.leftover) || Says(step.settled)) && WasNext(step));
+             (step.alone && (Says(step.leftover) || Says(step.settled)) && WasNext(step)) ||
+             (step.kind == schema::StepKind::kDdl && !step.question.empty() && !AsksOnly(step) &&
+              WasNext(step));
   }
 }
 
@@ -101,13 +104,16 @@ RunProcess::Verdict RunProcess::RevertStep(const schema::Step& step,
     return Verdict::kDone;
   }
   if (!step.backfill) {
-    // An object that still holds what somebody else wrote is kept.
+    const bool is_forced = settings.on_conflict == OnConflict::kForce;
+    // An object that still holds what somebody else wrote is kept. A row that has been deleted since is
+    // a conflict as well, but holds nothing: it does not keep a column that is forced away.
     if (!settings.batches.empty() || step.inverse.empty() ||
-        (!step.is_own && checkpoints::Conflicts(*session_, run_id_) > 0)) {
+        (!step.is_own && !(is_forced && IsFilledByDefault(step)) &&
+         checkpoints::Conflicts(*session_, run_id_) > 0)) {
       return Verdict::kDone;
     }
 #ifndef PAWL_MUTANT_foreign_rows
-    if (settings.on_conflict != OnConflict::kForce && HoldsForeignRows(step)) return Verdict::kDone;
+    if (!is_forced && HoldsForeignRows(step)) return Verdict::kDone;
 #endif
     return step.alone ? RunAloneStep(step, step.inverse, "reverted")
                       : RunSimpleStep(step, step.inverse, "reverted");
@@ -132,9 +138,11 @@ bool RunProcess::HoldsForeignRows(const schema::Step& step) {
         "a.attname = $2",
         {table, step.created_column});
     const std::string column = db::QuoteName(step.created_column);
-    condition = value.rows.empty() ? column + " IS NOT NULL"
-                                   : fmt::format("{}::text IS DISTINCT FROM ({})::text", column,
-                                                 db::ToText(value.rows[0][0]));
+    // A default that gives each row a value of its own would only give one more.
+    condition = value.rows.empty() || IsFilledByDefault(step)
+                    ? column + " IS NOT NULL"
+                    : fmt::format("{}::text IS DISTINCT FROM ({})::text", column,
+                                  db::ToText(value.rows[0][0]));
     // What the statement makes of a row is nobody's own: the sync trigger wrote it.
     for (const schema::Step& other : plan_.steps) {
       if (!other.backfill || !other.backfill->keep_in_sync || !other.backfill->re_evaluable ||
@@ -167,10 +175,24 @@ bool RunProcess::HoldsForeignRows(const schema::Step& step) {
       "$2::integer, 0, $3, $4)",
       {std::to_string(run_id_), std::to_string(step.number),
        fmt::format("[\"{}{} rows\"]", rows, rows == 1000 ? " or more" : ""),
-       fmt::format("the application has written to {}{}, which is kept",
-                   step.created_column.empty() ? "" : step.created_column + " of ",
-                   step.table.name)});
+       fmt::format(
+           "the application has written to {}{}{}, which is kept",
+           step.created_column.empty() ? "" : step.created_column + " of ", step.table.name,
+           IsFilledByDefault(step) ? ", or new rows have drawn their value by its default" : "")});
   return true;
+}
+
+// Whether the statement that adds the column has a backfill that fills it, which is so where the default
+// is no value but draws one.
+bool RunProcess::IsFilledByDefault(const schema::Step& step) const {
+  if (step.created_column.empty()) return false;
+  return std::any_of(plan_.steps.begin(), plan_.steps.end(), [&](const schema::Step& other) {
+    if (!other.backfill || other.backfill->re_evaluable || other.line != step.line) return false;
+    const std::vector<schema::ChangedColumn>& changed = other.backfill->changed;
+    return std::any_of(changed.begin(), changed.end(), [&](const schema::ChangedColumn& one) {
+      return one.column.name == step.created_column;
+    });
+  });
 }
 
 RunProcess::Verdict RunProcess::RevertByLedger(const schema::Step& step,

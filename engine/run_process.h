@@ -83,6 +83,7 @@ class RunProcess {
   Verdict PrepareWayBack(const schema::Step& step);
   Verdict RevertStep(const schema::Step& step, const RevertSettings& settings);
   bool HoldsForeignRows(const schema::Step& step);
+  bool IsFilledByDefault(const schema::Step& step) const;
   Verdict RevertByLedger(const schema::Step& step, const RevertSettings& settings);
   Verdict RevertByWalking(const schema::Step& step, const RevertSettings& settings);
   void ListImplicitConflicts(const schema::Step& step);

@@ -97,7 +97,7 @@ std::string UndoReason(UndoKind undo) {
     case UndoKind::kInverse:
       return "Undo is the inverse that the file gives; it held on a sample.";
     case UndoKind::kColumn:
-      return "No undo is needed: the column is Pawl's own.";
+      return "No record is kept: what it fills goes with its column.";
     case UndoKind::kNone:
       return "No undo is kept, because the file says so.";
   }

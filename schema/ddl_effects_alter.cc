@@ -36,21 +36,28 @@ class NewColumn {
                     : is_identity_ ? "add_identity_column"
                                    : "add_serial_column";
       effect.online_form =
-          "Add the plain column, keep it in step by a trigger, fill it in batches, then give it "
-          "its default or constraint.";
+          is_generated_
+              ? "PostgreSQL has none. Add an ordinary column, have a BEFORE INSERT OR UPDATE trigger "
+                "compute it, and fill the old rows with an UPDATE under `keep_in_sync`."
+              : "`pawl run` adds the column with a sequence for new rows, fills the old ones in "
+                "batches, and makes it NOT NULL by a validated check" +
+                    std::string(is_identity_ ? ", and an identity in the same moment." : ".");
     } else if (default_ != nullptr && !IsPlain(*default_)) {
       // Volatile or not is for the catalogue to say.
       effect.rewrites = effect.scans = Certainty::kDepends;
       effect.rule = "add_column_default";
       effect.online_form =
-          "Add the column without the default, then ALTER COLUMN … SET DEFAULT, then fill the old "
-          "rows in batches.";
+          "`pawl run` adds the column without the default, sets it for new rows in the same moment, "
+          "and fills the old ones in batches, where it is volatile.";
     }
     if (builds_index_ || checks_) {
       effect.scans = Certainty::kYes;
       effect.rule = builds_index_ ? "add_unique_column" : "add_checked_column";
-      effect.online_form =
-          "Add the plain column first; then the constraint by its own online form.";
+      effect.online_form +=
+          (effect.online_form.empty() ? "" : " ") +
+          std::string(
+              "`pawl run` makes the constraint after the column: an index built "
+              "CONCURRENTLY, a check or foreign key NOT VALID and then validated.");
     }
     if (is_not_null_ && default_ == nullptr && !has_sequence_ && !is_identity_ && !is_generated_) {
       effect.rule = "add_not_null_column";

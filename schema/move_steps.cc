@@ -8,6 +8,7 @@
 #include "schema/ast_queries.h"
 #include "schema/backfill_planner.h"
 #include "schema/column_move.h"
+#include "schema/quiet_fill.h"
 #include "schema/shape_trigger.h"
 #include "schema/statement_check.h"
 #include "schema/statement_facts.h"
@@ -100,7 +101,7 @@ class MoveSteps {
     // The shape triggers do that, and a row set aside would be cut over without its value.
     for (const char* name : {"inverse", "keep_in_sync", "quarantine"}) update_.options.erase(name);
 #ifndef PAWL_MUTANT_quiet_fill
-    KeepTriggersQuiet();
+    KeepTriggersQuiet(planning_, place_, request_.table, update_.options);
 #endif
     const TableShape shape = planning_.schema.Require(place_, request_.table.name);
     facts_ = ReadFacts(planning_.reading.session(), update_, shape);
@@ -110,34 +111,6 @@ class MoveSteps {
     const StatementFacts facts = ReadFacts(planning_.reading.session(), back, shape);
     facts_.names_all_built_in = facts_.names_all_built_in && facts.names_all_built_in;
     facts_.depends_on_formats = facts_.depends_on_formats || facts.depends_on_formats;
-  }
-
-  // The plain statement fires none. One that stamps the time of a change, or writes a history of it,
-  // would do so for every row that is filled, and no revert takes that back.
-  void KeepTriggersQuiet() {
-    if (update_.options.contains("quiet_triggers")) return;
-    const UserTrigger* firing = nullptr;
-    const UserTrigger* unstoppable = nullptr;  // It fires where the others are quiet.
-    for (const UserTrigger& trigger : request_.table.triggers) {
-      if (!trigger.on_update || !trigger.update_columns.empty()) continue;
-      if (trigger.fires_in_origin) firing = &trigger;
-      if (trigger.fires_in_replica) unstoppable = &trigger;
-    }
-    if (firing == nullptr) return;
-    if (unstoppable == nullptr && MayBeQuiet(planning_.reading.session())) {
-      update_.options["quiet_triggers"] = "true";
-      return;
-    }
-    const UserTrigger& named = unstoppable == nullptr ? *firing : *unstoppable;
-    Fail(fmt::format("trigger {} of {} would fire for every row that is filled, as the plain "
-                     "statement does not let it",
-                     named.name, readable_table()),
-         unstoppable == nullptr
-             ? "Use a role that may set session_replication_role, so that it does not; or write "
-               "quiet_triggers=false above the statement if it may fire."
-             : fmt::format("It is ENABLE ALWAYS or REPLICA, so it cannot be kept quiet. Write "
-                           "quiet_triggers=false above the statement if {} may fire.",
-                           firing->name));
   }
 
   // Of two names of one column. What is drawn for each row must be drawn once, so one column has it;

@@ -37,8 +37,9 @@ enum class Order { kKey, kBlock, kKeyStrides, kBlockStrides };
 //   kImage:    UPDATE: old and written values of the changed columns. DELETE: whole rows.
 //              INSERT: the keys and a hash of each inserted row.
 //   kInverse:  nothing but the range; a SET list given by the user takes a row back.
-//   kColumn:   nothing; what it fills is a column of Pawl's own, which goes with the step that made
-//              it. Whatever the application wrote there is in the other column too.
+//   kColumn:   nothing; what it fills goes with the step that made the column. That is one of Pawl's
+//              own, of which the other column has all that the application wrote; or a new one of a
+//              table without a key, which is kept unless it is forced away.
 //   kNone:     nothing; the step cannot be reverted.
 enum class UndoKind { kImplicit, kImage, kInverse, kColumn, kNone };
 

@@ -7,6 +7,7 @@
 
 #include "db/error.h"
 #include "db/quote.h"
+#include "schema/add_column.h"
 #include "schema/backfill_planner.h"
 #include "schema/drop_forms.h"
 #include "schema/move_steps.h"
@@ -108,33 +109,15 @@ class DdlPlanner {
     step_.inverse = statement_.inverse;
     step_.lock = "ACCESS EXCLUSIVE, milliseconds; retried with a short lock time-out";
     step_.why = "It changes the catalogue only and touches no row.";
-    switch (statement_.kind) {
-      case StatementKind::kAddColumn:
-        PlanAddColumn();
-        break;
-      case StatementKind::kCreateTable:
-        PlanCreateTable();
-        break;
-      default:
-        PlanOther();
+    if (statement_.kind == StatementKind::kCreateTable) {
+      PlanCreateTable();
+    } else {
+      PlanOther();
     }
     planning_.Add(std::move(step_));
   }
 
  private:
-  void PlanAddColumn() {
-    const TableShape table = planning_.schema.Require(place_, statement_.target);
-    CheckOwner(table);
-    step_.table = table.name;
-    step_.title = fmt::format("add column {} {} to {}", statement_.column, statement_.type,
-                              Readable(table.name));
-    if (planning_.schema.AddColumn(place_, statement_)) {
-      step_.created_column = statement_.column;
-    } else {
-      NothingToDo("The column is there already, with the same type");
-    }
-  }
-
   void PlanCreateTable() {
     step_.table = {statement_.target.schema.empty() ? planning_.schema.current_schema()
                                                     : statement_.target.schema,
@@ -280,6 +263,8 @@ Plan MakePlan(db::Session& session, const MigrationFile& migration) {
     RefuseAfterMove(planning, statement);
     if (IsBackfill(statement)) {
       PlanBackfill(planning, statement);
+    } else if (statement.kind == StatementKind::kAddColumn) {
+      PlanAddColumn(planning, statement);
     } else if (statement.kind == StatementKind::kOnlineDdl) {
       PlanOnline(planning, statement);
     } else {

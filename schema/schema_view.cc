@@ -177,6 +177,12 @@ void SchemaView::MarkFilled(std::int64_t oid, const std::vector<std::string>& co
   }
 }
 
+void SchemaView::MarkNotNull(std::int64_t oid, const std::string& column) {
+  for (AddedColumn& added : added_columns_) {
+    if (added.oid == oid && added.column.column.name == column) added.column.column.not_null = true;
+  }
+}
+
 // A partition or child gains what a table above it gains.
 bool SchemaView::IsGainedBy(const AddedColumn& added, std::int64_t oid) const {
   if (added.oid == oid) return true;

@@ -42,6 +42,9 @@ class SchemaView {
   // Writes down that the columns of a table are no longer NULL in every row.
   void MarkFilled(std::int64_t oid, const std::vector<std::string>& columns);
 
+  // Writes down that a column which the file adds is NOT NULL by then.
+  void MarkNotNull(std::int64_t oid, const std::string& column);
+
   // The schema in which an unqualified new table is made; empty if there is none.
   const std::string& current_schema() const { return current_schema_; }
 

@@ -41,11 +41,17 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 }  // namespace
 
 bool HasFaultPoints() {
-  // Some hundred megabytes with sanitizers, so read at once, and once.
+  // Some hundred megabytes with sanitizers, so read at once, and once. With shared libraries the points
+  // are in one of those, which lies beside the program.
   static const bool has = [] {
-    std::string content(fs::file_size(Binary()), '\0');
-    std::ifstream(Binary(), std::ios::binary).read(content.data(), std::ssize(content));
-    return content.find("PAWL_FAULT_AT") != std::string::npos;
+    const fs::path library = fs::path(Binary()).parent_path().parent_path() / "db/libpawl_db.so";
+    for (const fs::path& path : {fs::path(Binary()), library}) {
+      if (!fs::exists(path)) continue;
+      std::string content(fs::file_size(path), '\0');
+      std::ifstream(path, std::ios::binary).read(content.data(), std::ssize(content));
+      if (content.find("PAWL_FAULT_AT") != std::string::npos) return true;
+    }
+    return false;
   }();
   return has;
 }

@@ -83,6 +83,34 @@ TEST_F(PlannerTest, AddColumnAndFillItIsStridedAndImplicit) {
   EXPECT_THAT(text, HasSubstr("Nothing was written."));
 }
 
+TEST_F(PlannerTest, AColumnWithAValueForEachRowIsAddedEmptyAndFilled) {
+  const Plan plan = PlanOf("ALTER TABLE orders ADD COLUMN n serial UNIQUE");
+  std::vector<std::string> titles;
+  for (const Step& step : plan.steps) titles.push_back(step.title);
+  EXPECT_THAT(titles,
+              testing::ElementsAre(
+                  "add column n serial to public.orders, with its default for new rows",
+                  "backfill public.orders: set n", "forbid new nulls in n of public.orders",
+                  "validate orders_n_pawl_not_null of public.orders",
+                  "make n of public.orders not null", "build index orders_n_key on public.orders",
+                  "make it the constraint orders_n_key of public.orders"));
+  const Backfill& backfill = plan.steps.at(1).backfill.value();
+  EXPECT_EQ(backfill.where_clause, "\"n\" IS NULL");
+  EXPECT_EQ(backfill.undo, UndoKind::kImage);
+  EXPECT_TRUE(backfill.self_excluding);
+  EXPECT_TRUE(backfill.old_is_null);
+}
+
+TEST_F(PlannerTest, AColumnWithOneValueForAllRowsIsAddedAsItStands) {
+  for (const std::string column :
+       {"n int", "n int NOT NULL DEFAULT 5", "n timestamptz DEFAULT now()",
+        "n text DEFAULT upper('a') || CURRENT_USER"}) {
+    const Plan plan = PlanOf("ALTER TABLE orders ADD COLUMN " + column);
+    ASSERT_EQ(plan.steps.size(), 1U) << column;
+    EXPECT_EQ(plan.steps[0].sql, "ALTER TABLE orders ADD COLUMN " + column);
+  }
+}
+
 TEST_F(PlannerTest, TheSecondStatementOnANewColumnKeepsAnImage) {
   const Plan plan = PlanOf(
       "ALTER TABLE orders ADD COLUMN cents bigint;\n"
