@@ -169,7 +169,12 @@ void Writers::Crew::Write(int number) {
       continue;
     }
     const Change change = Pick(random);
-    const std::string key = std::to_string(any_key(random));
+    std::int64_t number_of_key = any_key(random);
+    if (change == Change::kInsert && !options_.inserts_meet) {
+      number_of_key += number - number_of_key % options_.threads;
+      if (number_of_key < options_.key_begin) number_of_key += options_.threads;
+    }
+    const std::string key = std::to_string(number_of_key);
     const std::array<const char*, 1> values{key.c_str()};
     const auto begin = Clock::now();
     const std::unique_ptr<pg_result, decltype(&PQclear)> result(

@@ -33,6 +33,9 @@ struct WriterOptions {
   bool inserts = true;
   bool updates = true;
   bool deletes = true;
+  // Whether two threads may insert the same key in the same instant. Where the table has a second
+  // unique index, ON CONFLICT (key) refuses one of them (23505), in any PostgreSQL.
+  bool inserts_meet = true;
   bool with_history = true;  // Into <table>_history and <table>_before, made by Writers.
   int threads = 2;
   double changes_per_second = 400;  // Of all threads together; 0: as fast as they can.
