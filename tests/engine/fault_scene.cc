@@ -41,19 +41,11 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 }  // namespace
 
 bool HasFaultPoints() {
-  // Some hundred megabytes with sanitizers, so read at once, and once. With shared libraries the points
-  // are in one of those, which lies beside the program.
-  static const bool has = [] {
-    const fs::path library = fs::path(Binary()).parent_path().parent_path() / "db/libpawl_db.so";
-    for (const fs::path& path : {fs::path(Binary()), library}) {
-      if (!fs::exists(path)) continue;
-      std::string content(fs::file_size(path), '\0');
-      std::ifstream(path, std::ios::binary).read(content.data(), std::ssize(content));
-      if (content.find("PAWL_FAULT_AT") != std::string::npos) return true;
-    }
-    return false;
-  }();
-  return has;
+#ifdef PAWL_FAULT_POINTS
+  return true;
+#else
+  return false;
+#endif
 }
 
 bool WaitUntil(const std::function<bool()>& holds, milliseconds limit) {
