@@ -92,7 +92,9 @@ class Reading {
 SELECT a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
        CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
        a.attidentity, a.attgenerated <> '', coalesce(a.attstattarget, -1),
-       pg_catalog.array_to_string(a.attoptions, ', '),
+       -- What begins with pg_ is the server's own mark, and nobody's to set.
+       (SELECT pg_catalog.string_agg(o, ', ') FROM pg_catalog.unnest(a.attoptions) AS o
+         WHERE NOT pg_catalog.starts_with(o, 'pg_')),
        pg_catalog.col_description(a.attrelid, a.attnum), t.typtype = 'd',
        a.attcollation <> t.typcollation
   FROM pg_catalog.pg_attribute AS a
