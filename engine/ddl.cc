@@ -124,8 +124,7 @@ class LockService {
   // ago, which are about to let go, and never a vacuum against wraparound, which is nobody's.
   void EndHolders() {
     if (terms_.end_sessions.empty() || ddl_.tables.empty()) return;
-    const auto found = session_.Query(
-        fmt::format(R"sql(
+    const auto found = session_.Query(fmt::format(R"sql(
 SELECT a.pid, a.backend_start::text, a.usename,
        format('pid %s of role %s (%s, %s for %s s: %s)', a.pid, a.usename, a.application_name, a.state,
               extract(epoch FROM clock_timestamp() - a.xact_start)::bigint,
@@ -134,18 +133,18 @@ SELECT a.pid, a.backend_start::text, a.usename,
   JOIN pg_stat_activity AS a ON a.pid = l.pid
  WHERE a.backend_type = 'client backend' AND a.application_name NOT LIKE 'pawl/%'
    AND a.xact_start <= clock_timestamp() - $1::integer * interval '1 millisecond')sql",
-                    HoldersSql()),
-        {std::to_string(kLongHolder.count())});
+                                                  HoldersSql()),
+                                      {std::to_string(kLongHolder.count())});
     for (const db::Row& row : found.rows) {
       const std::string role = db::ToText(row[2]);
       const auto& allowed = terms_.end_sessions;
       if (std::find(allowed.begin(), allowed.end(), role) == allowed.end()) continue;
       // Said before it is done: what is in the books was at least meant. The number may belong to
       // another session by now; its start does not.
-      session_.Query("INSERT INTO pawl.audit (run_id, event, detail) VALUES ($1::bigint, $2, $3)",
-                     {std::to_string(terms_.run), "end session",
-                      fmt::format("{} held the lock on {}", db::ToText(row[3]),
-                                  Names(ddl_.tables))});
+      session_.Query(
+          "INSERT INTO pawl.audit (run_id, event, detail) VALUES ($1::bigint, $2, $3)",
+          {std::to_string(terms_.run), "end session",
+           fmt::format("{} held the lock on {}", db::ToText(row[3]), Names(ddl_.tables))});
       session_.Query(
           "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::integer AND "
           "backend_start = $2::timestamptz",
@@ -179,9 +178,8 @@ SELECT a.pid, a.backend_start::text, a.usename,
   // "pid 4711 (psql, idle in transaction for 93 s: UPDATE orders …)"
   std::string Holders(milliseconds at_least) {
     if (ddl_.tables.empty()) return {};
-    const auto found = session_.Query(
-        fmt::format(
-            R"sql(
+    const auto found = session_.Query(fmt::format(
+                                          R"sql(
 SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'no name'),
        coalesce(a.state, 'state hidden'),
        coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint::text, '?'),
@@ -191,8 +189,8 @@ SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'no name'
  WHERE a.xact_start <= clock_timestamp() - $1::integer * interval '1 millisecond'
     OR $1::integer = 0
  ORDER BY a.xact_start LIMIT 3)sql",
-            HoldersSql()),
-        {std::to_string(at_least.count())});
+                                          HoldersSql()),
+                                      {std::to_string(at_least.count())});
     std::string text;
     for (const db::Row& row : found.rows) {
       text += fmt::format("{}pid {} ({}, {} for {} s: {})", text.empty() ? "" : ", ",
@@ -253,8 +251,8 @@ LockTerms::LockTerms(std::int64_t of_run, const schema::ThrottleValues& values) 
 }
 
 void LockTerms::Set(const schema::ThrottleValues& values) {
-  stall_budget = milliseconds(
-      std::llround(1'000 * schema::ThrottleNumber(values, "limit.stall").value_or(0)));
+  stall_budget =
+      milliseconds(std::llround(1'000 * schema::ThrottleNumber(values, "limit.stall").value_or(0)));
   end_sessions = schema::ThrottleNames(values, "end_sessions");
 }
 
@@ -269,9 +267,10 @@ void CheckLockTerms(db::Session& session, const schema::ThrottleValues& values) 
           "end_sessions names the role \"{}\", which does not exist. Nothing was changed.", role));
     }
     if (!db::ToBool(found.rows[0][0])) {
-      db::FailInput(fmt::format("end_sessions={}: this role may not end its sessions. GRANT "
-                                "pg_signal_backend to it first. Nothing was changed.",
-                                role));
+      db::FailInput(
+          fmt::format("end_sessions={}: this role may not end its sessions. GRANT "
+                      "pg_signal_backend to it first. Nothing was changed.",
+                      role));
     }
   }
 }

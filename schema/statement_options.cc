@@ -8,22 +8,9 @@
 #include <fmt/format.h>
 
 #include "db/error.h"
+#include "schema/comma_list.h"
 
 namespace pawl::schema {
-namespace {
-
-std::vector<std::string> Pieces(const std::string& list) {
-  std::vector<std::string> pieces;
-  std::size_t begin = 0;
-  while (begin <= list.size()) {
-    const std::size_t end = std::min(list.find(',', begin), list.size());
-    if (end > begin) pieces.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return pieces;
-}
-
-}  // namespace
 
 const std::string* OptionOf(const Statement& statement, const std::string& name) {
   const auto found = statement.options.find(name);
@@ -76,7 +63,7 @@ bool SyncStays(const Statement& statement) {
 bool IsAllowed(const Statement& statement, const std::string& name) {
   const std::string* allow = OptionOf(statement, "allow");
   if (allow == nullptr) return false;
-  const std::vector<std::string> names = Pieces(*allow);
+  const std::vector<std::string> names = CommaList(*allow);
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
@@ -90,7 +77,8 @@ void CheckRefusals(const Place& place, const Statement& statement) {
     }
   }
   const std::string* allow = OptionOf(statement, "allow");
-  for (const std::string& name : allow == nullptr ? std::vector<std::string>{} : Pieces(*allow)) {
+  for (const std::string& name :
+       allow == nullptr ? std::vector<std::string>{} : CommaList(*allow)) {
     if (known.contains(name)) continue;
     FailAt(place, fmt::format("allow names \"{}\", which is no refusal that can be allowed", name),
            "Known are cascade, row_moves, self_join and volatile.");

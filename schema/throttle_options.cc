@@ -10,6 +10,7 @@
 #include <boost/json.hpp>
 
 #include "db/error.h"
+#include "schema/comma_list.h"
 #include "schema/near_name.h"
 
 namespace pawl::schema {
@@ -239,15 +240,7 @@ std::optional<double> ThrottleNumber(const ThrottleValues& values, std::string_v
 
 std::vector<std::string> ThrottleNames(const ThrottleValues& values, std::string_view name) {
   const std::string list = ThrottleValue(values, name);
-  std::vector<std::string> names;
-  if (list == "off") return names;
-  std::size_t begin = 0;
-  while (begin <= list.size()) {
-    const std::size_t end = std::min(list.find(',', begin), list.size());
-    if (end > begin) names.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return names;
+  return list == "off" ? std::vector<std::string>{} : CommaList(list);
 }
 
 std::optional<LatencyLimit> ThrottleLatency(const ThrottleValues& values, std::string_view name) {

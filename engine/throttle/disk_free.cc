@@ -89,8 +89,7 @@ class DiskFree : public Signal {
 std::unique_ptr<Signal> MakeDiskFree(const Scene& scene) {
   const std::string limit = schema::ThrottleValue(scene.values, "limit.disk_free");
   if (limit == "off") return nullptr;
-  return std::make_unique<DiskFree>(scene,
-                                    schema::ThrottleNumber(scene.values, "limit.disk_free"));
+  return std::make_unique<DiskFree>(scene, schema::ThrottleNumber(scene.values, "limit.disk_free"));
 }
 
 }  // namespace pawl::throttle

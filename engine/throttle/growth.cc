@@ -106,8 +106,7 @@ class Growth : public Signal {
     // Statistics are lost by a crash, a failover, a copy: then they count what came since, and a row
     // would seem as large as a table. The catalogue keeps what the last vacuum has counted, and the
     // next one, at the latest ours, corrects it.
-    table.row_bytes =
-        start / std::max(start / kRowUnknown, static_cast<double>(db::ToInt(row[1])));
+    table.row_bytes = start / std::max(start / kRowUnknown, static_cast<double>(db::ToInt(row[1])));
     table.dead_bytes = static_cast<double>(db::ToInt(row[2])) * table.row_bytes;
     table.changed_bytes = static_cast<double>(db::ToInt(row[3])) * table.row_bytes;
     CountFreed(table, bytes);

@@ -284,7 +284,8 @@ TEST_F(OnlineDdlPgTest, SessionsOfNamedRolesMayBeEnded) {
   std::this_thread::sleep_for(std::chrono::seconds(8));
   EXPECT_FALSE(run.done());
   EXPECT_EQ(forgotten.Value("SELECT count(*) FROM t"), "20000");
-  engine_.Set(1, std::nullopt, std::nullopt, {{"end_sessions", "another_" + database_.name() + "," + role}});
+  engine_.Set(1, std::nullopt, std::nullopt,
+              {{"end_sessions", "another_" + database_.name() + "," + role}});
   EXPECT_EQ(run.Wait().state, "completed");
   EXPECT_THROW(forgotten.Value("SELECT 1"), test::SqlError);
   EXPECT_THAT(database_.Value("SELECT detail FROM pawl.audit WHERE event = 'end session'"),
