@@ -120,8 +120,9 @@ class LockService {
     return false;
   }
 
-  // Ends the sessions that hold the lock, of roles for which the user allows it: not those of a moment
-  // ago, which are about to let go, and never a vacuum against wraparound, which is nobody's.
+  // Ends the sessions that hold the lock, of roles for which the user allows it: not those whose
+  // transaction is younger than kEndAfter, which may be about to let go, and never a vacuum against
+  // wraparound, which is nobody's.
   void EndHolders() {
     if (terms_.end_sessions.empty() || ddl_.tables.empty()) return;
     const auto found = session_.Query(fmt::format(R"sql(
@@ -134,7 +135,7 @@ SELECT a.pid, a.backend_start::text, a.usename,
  WHERE a.backend_type = 'client backend' AND a.application_name NOT LIKE 'pawl/%'
    AND a.xact_start <= clock_timestamp() - $1::integer * interval '1 millisecond')sql",
                                                   HoldersSql()),
-                                      {std::to_string(kLongHolder.count())});
+                                      {std::to_string(milliseconds(kEndAfter).count())});
     for (const db::Row& row : found.rows) {
       const std::string role = db::ToText(row[2]);
       const auto& allowed = terms_.end_sessions;
@@ -259,18 +260,20 @@ void LockTerms::Set(const schema::ThrottleValues& values) {
 void CheckLockTerms(db::Session& session, const schema::ThrottleValues& values) {
   for (const std::string& role : schema::ThrottleNames(values, "end_sessions")) {
     const auto found = session.Query(
-        "SELECT pg_has_role(current_user, 'pg_signal_backend', 'USAGE') OR pg_has_role(current_user, "
-        "oid, 'USAGE') FROM pg_roles WHERE rolname = $1",
+        "SELECT (pg_has_role(current_user, 'pg_signal_backend', 'USAGE') OR "
+        "pg_has_role(current_user, oid, 'USAGE')) AND (NOT rolsuper OR (SELECT rolsuper FROM pg_roles "
+        "WHERE rolname = current_user)) FROM pg_roles WHERE rolname = $1",
         {role});
     if (found.rows.empty()) {
       db::FailInput(fmt::format(
           "end_sessions names the role \"{}\", which does not exist. Nothing was changed.", role));
     }
     if (!db::ToBool(found.rows[0][0])) {
-      db::FailInput(
-          fmt::format("end_sessions={}: this role may not end its sessions. GRANT "
-                      "pg_signal_backend to it first. Nothing was changed.",
-                      role));
+      db::FailInput(fmt::format(
+          "end_sessions={}: the role that Pawl connects as may not end its sessions. GRANT "
+          "pg_signal_backend to it first; those of a superuser only a superuser may "
+          "end. Nothing was changed.",
+          role));
     }
   }
 }

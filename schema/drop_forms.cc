@@ -4,7 +4,8 @@
 
 #include "db/quote.h"
 #include "schema/ast_queries.h"
-#include "schema/move_steps.h"
+#include "schema/column_uses.h"
+#include "schema/move_checks.h"
 #include "schema/statement_check.h"
 
 namespace pawl::schema {

@@ -10,7 +10,7 @@
 #include "schema/add_column.h"
 #include "schema/backfill_planner.h"
 #include "schema/drop_forms.h"
-#include "schema/move_steps.h"
+#include "schema/move_checks.h"
 #include "schema/online_forms.h"
 #include "schema/rename_forms.h"
 #include "schema/schema_view.h"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "db/quote.h"
+#include "schema/move_checks.h"
 #include "schema/move_steps.h"
 
 namespace pawl::schema {

@@ -9,6 +9,7 @@
 #include "db/error.h"
 #include "db/quote.h"
 #include "schema/ast_queries.h"
+#include "schema/move_checks.h"
 #include "schema/move_steps.h"
 #include "schema/sql_tokens.h"
 #include "schema/type_conversion.h"
