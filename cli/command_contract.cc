@@ -17,6 +17,7 @@ namespace {
 struct Arguments {
   CommonOptions common;
   std::int64_t run = 0;
+  bool now = false;
 };
 
 std::string Summary(const engine::RunResult& result) {
@@ -38,7 +39,8 @@ int Contract(const Arguments& arguments) {
   const auto display = MakeProgressDisplay(output);
   const PauseOnInterrupt guard(engine);
   const engine::RunResult result = engine.Contract(
-      arguments.run, [&](const engine::Progress& progress) { display->Show(progress); });
+      arguments.run, [&](const engine::Progress& progress) { display->Show(progress); },
+      arguments.now);
   const ExitCode code = result.state == "contracted" ? kDone : kInterrupted;
   output.Say(ResultEvent(ToJson(result), code));
   output.Say(Summary(result));
@@ -51,6 +53,7 @@ void AddContract(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand("contract", "Drop the old shape that a run has kept in step");
   auto arguments = std::make_shared<Arguments>();  // Owners: the parser's callback and the action.
   AddRunArgument(*command, arguments->run);
+  command->add_flag("--now", arguments->now, "Even where the file's retention is not over");
   AddCommonOptions(*command, arguments->common);
   command->callback(
       [arguments, &action] { action = [arguments] { return Contract(*arguments); }; });

@@ -33,6 +33,7 @@ const char* Explained(const std::string& option) {
       {"quarantine", "So many rows may be set aside that refuse the change"},
       {"batch_rows", "Rows a batch; fewer where they take longer than the batch time"},
       {"batch_time", "Time a batch is steered to, for example 250ms"},
+      {"retention", "What is set aside is kept so long before a contract may drop it: 30d"},
       {"allow", "Names of refusals to overrule, joined by commas"}};
   const auto found = std::find_if(kTexts.begin(), kTexts.end(),
                                   [&](const auto& text) { return text.first == option; });

@@ -32,6 +32,23 @@ void RequireCompleted(db::Session& session, std::int64_t run, int step) {
   }
 }
 
+void RequireKeptLongEnough(db::Session& session, std::int64_t run, std::int64_t seconds) {
+  const db::Row row = session
+                          .Query(
+                              "SELECT until > now(), to_char(until, 'YYYY-MM-DD HH24:MI TZ') FROM "
+                              "(SELECT coalesce(max(s.finished_at), max(r.finished_at)) + "
+                              "$2::bigint * interval '1 second' FROM pawl.run AS r LEFT JOIN "
+                              "pawl.step AS s ON s.run_id = r.run_id AND s.kind = 'cut over' "
+                              "WHERE r.run_id = $1::bigint) AS kept(until)",
+                              {std::to_string(run), std::to_string(seconds)})
+                          .rows.at(0);
+  if (!row[0] || !db::ToBool(row[0])) return;
+  db::FailInput(fmt::format(
+      "Run {0} keeps what it has set aside until {1} (retention). Contract it then; or now, with: "
+      "pawl contract {0} --now. Nothing was changed.",
+      run, db::ToText(row[1])));
+}
+
 // What takes away what the step has left of a way back that was given up; empty where that goes with
 // the old shape. It may be run whether or not the step was.
 std::string UndoOf(const schema::Step& step) {
@@ -51,7 +68,7 @@ std::int64_t StepsToContract(const schema::Plan& plan) {
 
 // Each step is a transaction with its own bookkeeping: killed anywhere, it is carried on by the same
 // command.
-RunResult Engine::Contract(std::int64_t run, const OnProgress& on_progress) {
+RunResult Engine::Contract(std::int64_t run, const OnProgress& on_progress, bool now) {
   const auto opened = OpenControl(where_);
   db::Session& session = *opened;
   RunResult result;
@@ -68,6 +85,7 @@ RunResult Engine::Contract(std::int64_t run, const OnProgress& on_progress) {
           "Run {} ({}) has kept no old shape: there is nothing to contract. Nothing was changed.",
           run, row.migration));
     }
+    if (!now) RequireKeptLongEnough(session, run, plan.retention_s);
     checkpoints::RequireNoRivals(session, plan, run);
     checkpoints::GiveUpWayBack(session, run);
     Progress progress;

@@ -204,8 +204,8 @@ class Engine {
   // Drops the old shape that the completed run `run` has kept in step: from then on there is no way
   // back. A way back that has stopped with the new shape still in place is given up, and what it has
   // built goes. Killed in the middle, it is carried on by the same call. Throws kBadInput where the
-  // run is in another state, or has kept none.
-  RunResult Contract(std::int64_t run, const OnProgress& on_progress);
+  // run is in another state, has kept none, or is to keep it longer and `now` is not set.
+  RunResult Contract(std::int64_t run, const OnProgress& on_progress, bool now = false);
 
   // Counts what Revert would do; writes nothing.
   RevertPreview PreviewRevert(std::int64_t run, const RevertSettings& settings);

@@ -101,6 +101,12 @@ void DescribeStep(const Plan& plan, const Step& step, std::string& text) {
   text += "\n";
 }
 
+std::string RetentionText(std::int64_t seconds) {
+  const bool is_days = seconds % 86'400 == 0;
+  const std::int64_t count = seconds / (is_days ? 86'400 : 3'600);
+  return fmt::format("{} {}{}", count, is_days ? "day" : "hour", count == 1 ? "" : "s");
+}
+
 Estimate TotalOf(const Plan& plan) {
   Estimate total;
   for (const Step& step : plan.steps) {
@@ -122,6 +128,12 @@ std::string Describe(const Plan& plan) {
                                  plan.database, plan.server_version / 10000);
   for (const Step& step : plan.steps) DescribeStep(plan, step, text);
   for (const std::string& note : plan.notes) text += "Note: " + note + "\n";
+  if (plan.retention_s > 0) {
+    text += fmt::format(
+        "Note: what is set aside is kept for {} at least: until then `pawl contract` "
+        "is refused, but with --now.\n",
+        RetentionText(plan.retention_s));
+  }
   const Estimate total = TotalOf(plan);
   text += fmt::format(
       "Total: {} {}, about {} rows, {}, WAL {}, undo {}, growth {}.\n"

@@ -65,6 +65,12 @@ bool IsDuration(const std::string& value) {
          IsOneOf(value.substr(digits), {"ms", "s", "min"});
 }
 
+bool IsRetention(const std::string& value) {
+  const std::size_t digits = value.find_first_not_of("0123456789");
+  if (digits == std::string::npos || digits == 0 || digits > 4) return false;
+  return IsPositiveCount(value.substr(0, digits)) && IsOneOf(value.substr(digits), {"h", "d"});
+}
+
 bool IsSetList(const std::string& value) {
   const std::optional<AstValue> statement = ParseOneStatement("UPDATE t SET " + value);
   const AstObject* update = statement ? NodeOf(*statement, "UpdateStmt") : nullptr;
@@ -85,8 +91,8 @@ bool IsNameList(const std::string& value) {
 constexpr std::string_view kSetListRule =
     "a list of assignments as after SET, in double quotes, for example inverse=\"x = x - 1\"";
 
-const std::array<OptionRule, 13>& Rules() {
-  static const std::array<OptionRule, 13> kRules = {{
+const std::array<OptionRule, 14>& Rules() {
+  static const std::array<OptionRule, 14> kRules = {{
       {"order", "auto, key, block, key_strides or block_strides",
        [](const std::string& value) {
          return IsOneOf(value, {"auto", "key", "block", "key_strides", "block_strides"});
@@ -112,6 +118,7 @@ const std::array<OptionRule, 13>& Rules() {
       {"quarantine", "a number of rows, 0 or more", IsCount, ""},
       {"batch_rows", "a number of rows, 1 or more", IsPositiveCount, ""},
       {"batch_time", "a time in ms, s or min, for example 250ms", IsDuration, ""},
+      {"retention", "hours or days, for example 12h or 30d", IsRetention, ""},
       {"workers", "a number from 1 to 64", IsWorkers, ""},
       {"pace", "a number of rows per second, 0 for no limit", IsCount, ""},
       {"allow", "names of refusals joined by commas, for example self_join", IsNameList, ""},

@@ -172,6 +172,7 @@ void List(Fields& fields, T& item) {
     fields("time_zone", item.time_zone);
     fields("workers", item.workers);
     fields("pace", item.pace);
+    fields.Since(3, "retention_s", item.retention_s);
     fields("throttle", item.throttle);
     fields.Estimated("notes", item.notes);
     fields("steps", item.steps);

@@ -18,7 +18,7 @@ namespace pawl::schema {
 
 // Plans of every version from kPlanVersionMin on are read, and keep the hash that they were made with:
 // a run that an older pawl began is finished or taken back by this one.
-inline constexpr int kPlanVersion = 2;
+inline constexpr int kPlanVersion = 3;
 inline constexpr int kPlanVersionMin = 1;
 
 // What is done when:
@@ -173,6 +173,7 @@ struct Plan {
   std::string time_zone;
   std::int64_t workers = 0;        // 0: default. From the file's options.
   std::int64_t pace = 0;           // Rows a second, 0: unlimited.
+  std::int64_t retention_s = 0;    // What was set aside is kept so long, in seconds.
   std::string throttle;            // ThrottleValues of the file's options, as JSON.
   std::vector<std::string> notes;  // What of the throttle cannot be had here; sentences.
   std::vector<Step> steps;

@@ -79,6 +79,23 @@ std::int64_t FileOption(const MigrationFile& migration, const std::string& name)
   return value;
 }
 
+// Of the whole run: its contract is one command.
+std::int64_t RetentionOf(const Planning& planning) {
+  std::int64_t seconds = 0;
+  for (const Statement& statement : planning.migration.statements) {
+    const std::int64_t wanted = SecondsOf(statement, "retention");
+    if (wanted == 0) continue;
+    seconds = std::max(seconds, wanted);
+    const bool keeps =
+        std::any_of(planning.steps.begin(), planning.steps.end(),
+                    [](const Step& step) { return step.kind == StepKind::kContract; });
+    if (keeps) continue;
+    FailAt(planning.PlaceOf(statement), "the option retention has no meaning here",
+           "Remove it: nothing of this file is kept until `pawl contract`.");
+  }
+  return seconds;
+}
+
 // The throttle is the run's, not a statement's: two words about one thing must agree.
 ThrottleValues ThrottleOf(const MigrationFile& migration) {
   ThrottleValues values;
@@ -271,6 +288,7 @@ Plan MakePlan(db::Session& session, const MigrationFile& migration) {
       DdlPlanner(planning, statement).Plan();
     }
   }
+  plan.retention_s = RetentionOf(planning);
   plan.steps = std::move(planning.steps);
   plan.hash = HashOf(plan);
   return plan;

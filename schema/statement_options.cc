@@ -30,6 +30,12 @@ std::int64_t MillisecondsOf(const Statement& statement, const std::string& name)
   return count * (value->ends_with("min") ? 60'000 : 1'000);
 }
 
+std::int64_t SecondsOf(const Statement& statement, const std::string& name) {
+  const std::string* value = OptionOf(statement, name);
+  if (value == nullptr) return 0;
+  return std::stoll(*value) * (value->ends_with("d") ? 86'400 : 3'600);
+}
+
 std::optional<Order> WantedOrder(const Statement& statement) {
   static const std::map<std::string, Order> kOrders = {{"key", Order::kKey},
                                                        {"block", Order::kBlock},

@@ -16,9 +16,10 @@ namespace pawl::schema {
 // Returns the value as written, or nullptr where the option is not given.
 const std::string* OptionOf(const Statement& statement, const std::string& name);
 
-// Return 0 where the option is not given. The second is in milliseconds.
+// Return 0 where the option is not given.
 std::int64_t CountOf(const Statement& statement, const std::string& name);
 std::int64_t MillisecondsOf(const Statement& statement, const std::string& name);
+std::int64_t SecondsOf(const Statement& statement, const std::string& name);  // Of "12h" or "30d".
 
 // Returns nullopt where the choice is left to Pawl.
 std::optional<Order> WantedOrder(const Statement& statement);

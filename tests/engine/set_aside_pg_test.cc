@@ -239,6 +239,33 @@ TEST_F(SetAsidePgTest, AColumnWhoseNewRowsWouldAllBeAlikeIsNotSetAside) {
   }
 }
 
+// From the cut-over on: the hour that has passed is made by its books.
+TEST_F(SetAsidePgTest, WhatIsSetAsideIsKeptForItsRetention) {
+  const RunResult result = Run("-- pawl: retention=2h\nDROP TABLE u");
+  ASSERT_EQ(result.state, "completed") << result.reason;
+  try {
+    engine_.Contract(result.run, {});
+    FAIL() << "contracted at once";
+  } catch (const db::Error& error) {
+    EXPECT_EQ(error.action(), db::Action::kBadInput) << error.what();
+    EXPECT_THAT(error.what(), HasSubstr("--now"));
+  }
+  const std::string back = "UPDATE pawl.step SET finished_at = finished_at - interval '1 hour'";
+  database_.Exec(back);
+  EXPECT_THROW(engine_.Contract(result.run, {}), db::Error);
+  EXPECT_EQ(database_.Integer("SELECT count(*) FROM u_pawl_dropped"), 0);
+  database_.Exec(back);
+  EXPECT_EQ(engine_.Contract(result.run, {}).state, "contracted");
+}
+
+TEST_F(SetAsidePgTest, ARetentionEndsAtOnceWithNow) {
+  const RunResult result = Run("-- pawl: retention=30d\nALTER TABLE t DROP COLUMN b");
+  ASSERT_EQ(result.state, "completed") << result.reason;
+  EXPECT_THROW(engine_.Contract(result.run, {}), db::Error);
+  EXPECT_EQ(engine_.Contract(result.run, {}, true).state, "contracted");
+  EXPECT_THAT(Message("-- pawl: retention=30d\nCREATE INDEX ON t (a)"), HasSubstr("no meaning"));
+}
+
 TEST_F(SetAsidePgTest, RowsSetAsideKeepNobodyFromDeleting) {
   const RunResult result = Run("DROP TABLE u");
   ASSERT_EQ(result.state, "completed") << result.reason;

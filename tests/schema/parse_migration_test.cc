@@ -154,18 +154,20 @@ TEST(ParseMigrationTest, EveryKnownOptionTakesItsValues) {
                                 "batch_rows=1",
                                 "batch_time=50ms",
                                 "batch_time=2s",
+                                "retention=30d",
+                                "retention=12h",
                                 "workers=8",
                                 "pace=0",
                                 "allow=self_join,other_name"};
   for (const char* line : kLines) EXPECT_EQ(OptionsOf(line).size(), 1U) << line;
-  EXPECT_EQ(KnownOptions().size(), 13U);
+  EXPECT_EQ(KnownOptions().size(), 14U);
 }
 
 TEST(ParseMigrationTest, UnknownOptionNamesTheNearestOne) {
   EXPECT_EQ(OptionError("odrer=key"),
             "orders.sql, line 1: there is no option \"odrer\". Nothing was changed. Did you mean "
             "\"order\"? The options are order, stride, undo, inverse, keep_in_sync, "
-            "quiet_triggers, quarantine, batch_rows, batch_time, workers, pace, allow, ignore.");
+            "quiet_triggers, quarantine, batch_rows, batch_time, retention, workers, pace, allow, ignore.");
   EXPECT_FALSE(Says(OptionError("zzzzzzzzzzzz=1"), "Did you mean"));
 }
 
@@ -192,6 +194,10 @@ TEST(ParseMigrationTest, MalformedValueNamesWhatIsAllowed) {
                                 "batch_time=ms",
                                 "batch_time=0s",
                                 "batch_time=5h",
+                                "retention=30",
+                                "retention=0d",
+                                "retention=99999d",
+                                "retention=1w",
                                 "workers=0",
                                 "workers=1001",
                                 "pace=-1",

@@ -111,10 +111,10 @@ TEST(PlanTest, AnotherVersionsPlanIsRefused) {
   ExpectRefused("");
   ExpectRefused("[]");
   ExpectRefused(json.substr(0, json.size() / 2));
-  ExpectRefused(Replaced(json, "\"version\":2", "\"version\":0"));
-  ExpectRefused(Replaced(json, "\"version\":2", "\"version\":1"));
-  ExpectRefused(Replaced(json, "\"version\":2", "\"version\":3"));
-  ExpectRefused(Replaced(json, "\"version\":2", "\"version\":2,\"more\":1"));
+  ExpectRefused(Replaced(json, "\"version\":3", "\"version\":0"));
+  ExpectRefused(Replaced(json, "\"version\":3", "\"version\":1"));
+  ExpectRefused(Replaced(json, "\"version\":3", "\"version\":4"));
+  ExpectRefused(Replaced(json, "\"version\":3", "\"version\":3,\"more\":1"));
   ExpectRefused(Replaced(json, "\"stride\":16,", ""));
   ExpectRefused(Replaced(json, "\"stride\":16", "\"stride\":\"16\""));
   ExpectRefused(Replaced(json, "block strides", "spiral"));
