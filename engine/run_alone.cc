@@ -1,6 +1,7 @@
 // Statements that take long, some of which may not run in a transaction; beside them the run listens
 // to commands.
 #include <atomic>
+#include <semaphore>
 #include <thread>
 
 #include "db/fault.h"
@@ -82,7 +83,7 @@ void RunProcess::Cancel(int backend, const std::string& name) {
 RunProcess::Verdict RunProcess::Meanwhile(const std::function<void()>& work,
                                           const std::function<void()>& cancel) {
   std::optional<db::Error> failure;
-  std::atomic<bool> finished{false};
+  std::binary_semaphore ended{0};
   std::jthread thread([&] {
     try {
       work();
@@ -91,17 +92,13 @@ RunProcess::Verdict RunProcess::Meanwhile(const std::function<void()>& work,
     } catch (const std::exception& error) {
       failure = db::Error(db::Action::kStop, error.what());
     }
-    finished = true;
+    ended.release();
   });
   bool interrupted = false;
   try {
-    while (!finished) {
-      if (!interrupted && !Tick(nullptr)) interrupted = true;
-      if (!interrupted) continue;
-      cancel();
-      for (int i = 0; i < 20 && !finished; ++i) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      }
+    while (!ended.try_acquire_for(kTick)) {
+      if (!interrupted && !Attend(nullptr, std::chrono::milliseconds(0))) interrupted = true;
+      if (interrupted) cancel();
     }
   } catch (...) {
     try {

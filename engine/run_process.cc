@@ -18,7 +18,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kTick{100};
 constexpr std::chrono::minutes kReconnectFor{5};
 // Advisory lock class of coordinators.
 constexpr int kCoordinatorLock = 7'240'616;
@@ -239,10 +238,14 @@ RunProcess::Verdict RunProcess::WorkOn(const schema::Step& step, const checkpoin
   return Verdict::kDone;
 }
 
-// Waits a moment, hears commands, renews leases, tells progress. Returns false when work must stop:
-// the run is no longer in a working state, or this process was asked to pause it.
 bool RunProcess::Tick(WorkerPool* pool) {
-  const bool notified = events_->Wait(pool != nullptr && pool->idle() ? milliseconds(1) : kTick);
+  return Attend(pool, pool != nullptr && pool->idle() ? milliseconds(1) : kTick);
+}
+
+// Hears commands for so long, renews leases, tells progress. Returns false when work must stop: the
+// run is no longer in a working state, or this process was asked to pause it.
+bool RunProcess::Attend(WorkerPool* pool, milliseconds wait) {
+  const bool notified = events_->Wait(wait);
   const auto now = steady_clock::now();
   if (pause_requested_ && Working()) {
     checkpoints::MoveRun(*session_, run_id_, "paused", "paused by an interrupt", "pause");

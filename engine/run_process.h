@@ -64,6 +64,9 @@ class RunProcess {
   Verdict RunAloneStep(const schema::Step& step, const std::string& sql,
                        const std::string& new_state);
   Verdict RunAlone(const schema::Step& step, const std::string& sql);
+  // How often commands are heard.
+  static constexpr std::chrono::milliseconds kTick{100};
+
   Verdict Meanwhile(const std::function<void()>& work, const std::function<void()>& cancel);
   std::optional<std::int64_t> CountMeanwhile(const std::string& question);
   void Cancel(int backend, const std::string& name);
@@ -94,6 +97,7 @@ class RunProcess {
   WorkOrder OrderFor(const schema::Backfill& backfill, const checkpoints::Round& round,
                      TaskSource& tasks);
   bool Tick(WorkerPool* pool);
+  bool Attend(WorkerPool* pool, std::chrono::milliseconds wait);
   void Steer(WorkerPool* pool);
   void StartThrottle();
   void Decide();
