@@ -185,6 +185,10 @@ class MoveSteps {
       RequireUsage();
     }
     if (facts_.depends_on_formats && !request_.is_same) before.time_zone = planning_.time_zone;
+    // Where neither names nor formats are the writer's, and nothing can be refused.
+    if (!before.lenient && before.search_path.empty() && before.time_zone.empty()) {
+      before.filled = fmt::format("({})::{}", before.forth, request_.plain_type);
+    }
     before.is_same = request_.is_same;
     before.default_value = default_;
     before.is_drawn = is_drawn_;

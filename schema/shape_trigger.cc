@@ -124,6 +124,15 @@ std::string Changed(const std::string& column) {
   return fmt::format("ROW(NEW.{0})::record *<> ROW(OLD.{0})::record", QuoteName(column));
 }
 
+// Of an UPDATE: whether the two may part.
+std::string Parts(const ShapeTrigger& trigger) {
+  const std::string read = Changed(trigger.read);
+  const std::string other = Changed(trigger.other);
+  if (trigger.filled.empty()) return fmt::format("{} OR {}", read, other);
+  return fmt::format("{} OR ({} AND ROW(NEW.{})::record *<> ROW({})::record)", read, other,
+                     QuoteName(trigger.other), trigger.filled);
+}
+
 }  // namespace
 
 std::string ShapeFunctionName(const ShapeTrigger& trigger) {
@@ -189,14 +198,13 @@ CREATE TRIGGER {insert}
 CREATE TRIGGER {update}
   BEFORE UPDATE ON {table}
   FOR EACH ROW
-  WHEN ({read} OR {other})
+  WHEN ({parts})
   EXECUTE FUNCTION {name}();
 ALTER TABLE {table} ENABLE ALWAYS TRIGGER {insert}, ENABLE ALWAYS TRIGGER {update})",
       fmt::arg("function", RenderShapeFunction(trigger)),
       fmt::arg("insert", TriggerName(trigger, "_i")),
       fmt::arg("update", TriggerName(trigger, "_u")), fmt::arg("table", TableSql(trigger)),
-      fmt::arg("name", ShapeFunctionName(trigger)), fmt::arg("read", Changed(trigger.read)),
-      fmt::arg("other", Changed(trigger.other)));
+      fmt::arg("name", ShapeFunctionName(trigger)), fmt::arg("parts", Parts(trigger)));
 }
 
 std::string RenderShapeOff(const ShapeTrigger& trigger) {

@@ -37,6 +37,10 @@ struct ShapeTrigger {
   // Expressions of PL/pgSQL: `other` from NEW.read, `read` from NEW.other.
   std::string forth;
   std::string back;
+  // SQL of `forth` as the batches write it. An UPDATE that gives `other` just that, as they do, calls no
+  // function. After the cut-over it is an UPDATE of the column that is read then, after which either
+  // follows from the other as well. Empty: each UPDATE of `other` calls it.
+  std::string filled;
   // What does not fit `other` makes it NULL; else it is an error of the statement that writes it.
   bool lenient = false;
   // Both are names of one column, whose default is this expression of PL/pgSQL.
