@@ -190,10 +190,9 @@ RunRow CreateRun(db::Session& session, const schema::Plan& plan, const std::stri
   PAWL_FAULT("before_create_run");
   db::Transaction transaction(session);
   // Two processes that start the same file at once: the second waits here and then finds the
-  // first's run.
+  // first's run. It may be completed by then, and must not be done twice.
   LockBeginnings(session);
-  const std::optional<RunRow> existing = FindRun(session, plan.migration);
-  if (existing && !IsFinal(existing->state)) return *existing;
+  if (const std::optional<RunRow> existing = FindRun(session, plan.migration)) return *existing;
   RefuseRivals(session, plan, 0);
   StorePlan(session, plan, text);
   const auto created = session.Query(

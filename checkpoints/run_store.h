@@ -59,9 +59,9 @@ struct RunKnobs {
 };
 
 // Stores the plan with the file's text and creates a run in state running; where the same
-// migration has an unfinished run already (whatever file it was made from), returns that one. Throws
-// kBadInput, and has created nothing, when another unfinished run touches one of the plan's tables:
-// two migrations at one table would undo each other's undo.
+// migration has an unfinished or completed run already (whatever file it was made from), returns
+// that one. Throws kBadInput, and has created nothing, when another unfinished run touches one of
+// the plan's tables: two migrations at one table would undo each other's undo.
 RunRow CreateRun(db::Session& session, const schema::Plan& plan, const std::string& text,
                  const RunKnobs& knobs);
 

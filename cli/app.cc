@@ -28,10 +28,10 @@ constexpr const char* kFooter =
     "130 interrupted and paused.";
 
 // Each registers one subcommand, in the order in which a newcomer meets them.
-constexpr auto kCommands = {&AddDemo,       &AddLint,   &AddPlan,     &AddRun,      &AddStatus,
-                            &AddPause,      &AddResume, &AddSet,      &AddThrottle, &AddWorker,
-                            &AddVerify,     &AddRevert, &AddContract, &AddAbort,    &AddInit,
-                            &AddCompletion, &AddVersion};
+constexpr auto kCommands = {&AddDemo,   &AddLint,       &AddPlan,     &AddRun,      &AddStatus,
+                            &AddPause,  &AddResume,     &AddSet,      &AddThrottle, &AddWorker,
+                            &AddVerify, &AddRevert,     &AddContract, &AddAbort,    &AddHistory,
+                            &AddInit,   &AddCompletion, &AddVersion};
 
 // The parser has not got to its flags yet when it fails, so this looks for itself.
 bool AsksForJson(int argc, char** argv) {

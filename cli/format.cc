@@ -157,4 +157,26 @@ std::string PaddedLeft(std::string_view text, std::size_t columns) {
   return std::string(columns > width ? columns - width : 0, ' ') + std::string(text);
 }
 
+std::string Aligned(const std::vector<std::vector<std::string>>& lines,
+                    const std::set<std::size_t>& numbers) {
+  std::vector<std::size_t> widths(lines.front().size());
+  for (const auto& cells : lines) {
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      widths[i] = std::max(widths[i], DisplayWidth(cells[i]));
+    }
+  }
+  std::string text;
+  for (const auto& cells : lines) {
+    std::string line;
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      if (i > 0) line += "  ";
+      line +=
+          numbers.contains(i) ? PaddedLeft(cells[i], widths[i]) : PaddedRight(cells[i], widths[i]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
 }  // namespace pawl::cli

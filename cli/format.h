@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pawl::cli {
 
@@ -32,5 +34,9 @@ std::string Fitted(std::string_view text, std::size_t columns);
 // `text` followed by spaces up to `columns`, or as it is where it is longer.
 std::string PaddedRight(std::string_view text, std::size_t columns);
 std::string PaddedLeft(std::string_view text, std::size_t columns);
+
+// `lines` of equally many cells as a table; the columns of `numbers`, from 0, stand at the right.
+std::string Aligned(const std::vector<std::vector<std::string>>& lines,
+                    const std::set<std::size_t>& numbers);
 
 }  // namespace pawl::cli

@@ -116,6 +116,16 @@ json::object ToJson(const engine::RunStatus& status) {
   return object;
 }
 
+json::object ToJson(const engine::AppliedMigration& applied) {
+  return {{"run", applied.run},
+          {"migration", applied.migration},
+          {"migration_hash", applied.migration_hash},
+          {"state", applied.state},
+          {"started_at", TextOrNull(applied.started_at)},
+          {"finished_at", TextOrNull(applied.finished_at)},
+          {"started_by", applied.started_by}};
+}
+
 json::object ToJson(const engine::VerifyReport& report) {
   return {{"passed", report.passed},
           {"rows_verified", report.rows_verified},

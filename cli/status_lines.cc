@@ -3,15 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "cli/format.h"
 
 namespace pawl::cli {
 namespace {
-
-constexpr std::size_t kColumns = 7;
-using Cells = std::array<std::string, kColumns>;
 
 std::int64_t LiveProcesses(const engine::RunStatus& run) {
   return std::count_if(run.workers.begin(), run.workers.end(),
@@ -24,7 +20,7 @@ int LiveThreads(const engine::RunStatus& run) {
   return threads;
 }
 
-Cells CellsOf(const engine::RunStatus& run) {
+std::vector<std::string> CellsOf(const engine::RunStatus& run) {
   const engine::Progress& progress = run.progress;
   return {std::to_string(progress.run),
           progress.migration,
@@ -63,26 +59,10 @@ std::string NextCommands(const engine::RunStatus& run) {
 
 std::string StatusTable(const std::vector<engine::RunStatus>& runs) {
   if (runs.empty()) return "No runs yet.";
-  std::vector<Cells> lines = {{"run", "migration", "state", "done", "rows", "workers", "started"}};
+  std::vector<std::vector<std::string>> lines = {
+      {"run", "migration", "state", "done", "rows", "workers", "started"}};
   for (const engine::RunStatus& run : runs) lines.push_back(CellsOf(run));
-  std::array<std::size_t, kColumns> widths{};
-  for (const Cells& cells : lines) {
-    for (std::size_t i = 0; i < kColumns; ++i) {
-      widths[i] = std::max(widths[i], DisplayWidth(cells[i]));
-    }
-  }
-  std::string text;
-  for (const Cells& cells : lines) {
-    std::string line;
-    for (std::size_t i = 0; i < kColumns; ++i) {
-      const bool is_number = i == 0 || (i >= 3 && i <= 5);
-      if (i > 0) line += "  ";
-      line += is_number ? PaddedLeft(cells[i], widths[i]) : PaddedRight(cells[i], widths[i]);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
+  return Aligned(lines, {0, 3, 4, 5});
 }
 
 std::string StatusOf(const engine::RunStatus& run) {

@@ -91,6 +91,27 @@ void RefuseOtherFile(const checkpoints::RunRow& run, const std::string& hash) {
       run.run, run.migration, run.state, run.migration_hash, hash));
 }
 
+// What was applied is history: a file that says something else now would never be done, and the
+// database would not be what the files say.
+void RefuseChangedFile(const checkpoints::RunRow& run, const std::string& hash) {
+  const std::string way_back =
+      run.state == "completed"
+          ? fmt::format(" Or take back what was done with `pawl revert {}` and run this file anew.",
+                        run.run)
+          : "";
+  db::FailInput(fmt::format(
+      "{0} was changed after it had been applied: run {1} completed it at {2} from a file with "
+      "hash {3}, this file has hash {4}. Nothing was changed. Put what is new into a file of its "
+      "own, or give it another --name.{5}",
+      run.migration, run.run, run.finished_at, run.migration_hash, hash, way_back));
+}
+
+// Throws kBadInput where `run` was made from another file than the one with `hash`.
+void RequireSameFile(const checkpoints::RunRow& run, const std::string& hash) {
+  if (run.migration_hash == hash) return;
+  checkpoints::IsFinal(run.state) ? RefuseChangedFile(run, hash) : RefuseOtherFile(run, hash);
+}
+
 RunResult DoneAlready(db::Session& session, const checkpoints::RunRow& run) {
   RunResult result;
   result.run = run.run;
@@ -193,14 +214,9 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
   const bool known = checkpoints::ControlSchemaVersion(session) > 0;
   std::optional<checkpoints::RunRow> run;
   if (known) run = checkpoints::FindRun(session, name);
-  const bool is_done = run && (run->state == "completed" || run->state == "contracted");
-  if (run && run->migration_hash != migration.hash && !is_done) {
-    RefuseOtherFile(*run, migration.hash);
-  }
-  if (is_done && run->migration_hash == migration.hash) {
-    return DoneAlready(session, *run);
-  }
-  if (!run || is_done) {
+  if (run) RequireSameFile(*run, migration.hash);
+  if (run && checkpoints::IsFinal(run->state)) return DoneAlready(session, *run);
+  if (!run) {
     const schema::Plan plan = PlanFor(session, migration);
     const int workers = settings.workers.value_or(plan.workers > 0 ? static_cast<int>(plan.workers)
                                                                    : kWorkersDefault);
@@ -215,7 +231,9 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
 #endif
     run = checkpoints::CreateRun(session, plan, text,
                                  {workers, settings.pace.value_or(plan.pace), throttle});
-    if (run->migration_hash != migration.hash) RefuseOtherFile(*run, migration.hash);
+    // Somebody else may have begun it meanwhile, and even ended it.
+    RequireSameFile(*run, migration.hash);
+    if (checkpoints::IsFinal(run->state)) return DoneAlready(session, *run);
   } else {
     const schema::Plan plan = PlanToCarryOn(where_, session, *run);
     RequireConnections(session, settings.workers.value_or(run->workers));

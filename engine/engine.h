@@ -115,6 +115,17 @@ struct RunStatus {
   std::vector<Worker> workers;
 };
 
+// What became of a migration file: one run of it.
+struct AppliedMigration {
+  std::int64_t run = 0;
+  std::string migration;
+  std::string migration_hash;
+  std::string state;
+  std::string started_at;
+  std::string finished_at;  // Empty: not finished.
+  std::string started_by;   // The role.
+};
+
 // The throttle of a run, as its coordinator has stored it within the last second.
 struct ThrottleReport {
   std::int64_t run = 0;
@@ -187,7 +198,8 @@ class Engine {
   void Init();
 
   // Runs the migration to its end: starts it, carries on where it stopped, or joins it where
-  // another process is at it. Does nothing where it is done already. Blocks.
+  // another process is at it. Does nothing where it is done already. Throws kBadInput where the
+  // last run of that name was made from another text, unless it was aborted or taken back. Blocks.
   RunResult Run(const std::string& name, const std::string& text, const RunSettings& settings,
                 const OnProgress& on_progress);
 
@@ -225,6 +237,9 @@ class Engine {
 
   // The runs, newest first; of one run where given. Empty where there is no control schema.
   std::vector<RunStatus> Status(std::optional<std::int64_t> run);
+
+  // All runs, oldest first. Empty where there is no control schema.
+  std::vector<AppliedMigration> History();
 
   // Asks the Run, Resume, Work or Revert at work in this process to pause the run and return.
   // Running batches finish. Signal-safe.

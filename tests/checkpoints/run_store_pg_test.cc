@@ -81,5 +81,14 @@ TEST_F(RunStorePgTest, ASettingThatIsNotGivenStays) {
   EXPECT_THROW(SetRun(session_, 9, 3, std::nullopt), db::Error);
 }
 
+// Two processes with one file: while the second one planned, the first one has ended it.
+TEST_F(RunStorePgTest, WhatWasCompletedMeanwhileIsNotBegunAgain) {
+  plan_.migration = "m";
+  plan_.migration_hash = "m";
+  plan_.hash = "p";
+  EXPECT_EQ(CreateRun(session_, plan_, "", {}).run, 1);
+  EXPECT_EQ(database_.Integer("SELECT count(*) FROM pawl.run"), 1);
+}
+
 }  // namespace
 }  // namespace pawl::checkpoints

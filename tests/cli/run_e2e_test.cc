@@ -47,6 +47,28 @@ TEST_F(RunE2eTest, RunsProvesAndSaysSoWhenRunAgain) {
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM item WHERE price = id * 2"), 20'000);
 }
 
+TEST_F(RunE2eTest, AChangedFileIsRefusedAndTheHistoryKeepsTheOldOne) {
+  MakeItems(database_, 100);
+  const Finished none = RunPawl({"history"}, database_.url());
+  EXPECT_EQ(none.exit_code, 0) << none.err;
+  EXPECT_EQ(none.out, "Nothing was applied yet.\n");
+  ASSERT_EQ(RunPawl({"run", MigrationFile("price.sql", kDouble)}, database_.url()).exit_code, 0);
+  const Finished changed =
+      RunPawl({"run", MigrationFile("price.sql", "UPDATE item SET price = 1")}, database_.url());
+  EXPECT_EQ(changed.exit_code, 2);
+  EXPECT_NE(changed.err.find("price was changed after it had been applied"), std::string::npos)
+      << changed.err;
+  EXPECT_EQ(database_.Integer("SELECT count(*) FROM item WHERE price = id * 2"), 100);
+  const std::string hash = database_.Value("SELECT migration_hash FROM pawl.run");
+  const Finished history = RunPawl({"history"}, database_.url());
+  EXPECT_NE(history.out.find("price      " + hash + "    1  completed"), std::string::npos)
+      << history.out;
+  const auto line =
+      RunPawl({"history", "--json"}, database_.url()).LastJson().as_array().at(0).as_object();
+  EXPECT_EQ(line.at("migration_hash"), hash);
+  EXPECT_EQ(line.at("state"), "completed");
+}
+
 TEST_F(RunE2eTest, ReadsStandardInput) {
   MakeItems(database_, 100);
   const Finished run = RunPawl({"run", "-", "--name", "from_pipe"}, database_.url(), kDouble);

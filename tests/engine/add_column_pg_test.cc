@@ -145,7 +145,8 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
     return options;
   }
 
-  RunResult Run(const std::string& text) { return engine_.Run("m", text, {}, {}); }
+  // Its text is its name: what is completed under a name stays as it is.
+  RunResult Run(const std::string& text) { return engine_.Run(text, text, {}, {}); }
 
   RunResult Back(std::int64_t run, OnConflict policy = OnConflict::kStop) {
     RevertSettings settings;

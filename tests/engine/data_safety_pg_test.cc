@@ -21,8 +21,9 @@ using ::testing::HasSubstr;
 
 class DataSafetyPgTest : public testing::Test {
  protected:
+  // Its text is its name: what is completed under a name stays as it is.
   RunResult Run(const std::string& text, const RunSettings& settings = {}) {
-    return engine_.Run("m", text, settings, {});
+    return engine_.Run(text, text, settings, {});
   }
 
   RunResult Completed(const std::string& text) {

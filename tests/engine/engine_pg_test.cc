@@ -485,5 +485,43 @@ TEST_F(EnginePgTest, ASecondRunOfTheSameFileDoesNothing) {
   ExpectLongTableRaisedOnce();
 }
 
+TEST_F(EnginePgTest, AFileThatWasAppliedMayNotChange) {
+  MakeLongTable();
+  const RunResult done = Completed(kLongRun);
+  const std::string changed = "UPDATE t SET x = before_x + 2;";
+  try {
+    Run(changed);
+    ADD_FAILURE() << "a changed file was run";
+  } catch (const db::Error& error) {
+    EXPECT_EQ(error.action(), db::Action::kBadInput);
+    EXPECT_THAT(error.what(),
+                HasSubstr("m was changed after it had been applied: run 1 completed"));
+    EXPECT_THAT(error.what(), HasSubstr("--name"));
+    EXPECT_THAT(error.what(), HasSubstr("pawl revert 1"));
+  }
+  ExpectLongTableRaisedOnce();
+  ExpectReverted(done.run);
+  Completed(changed);
+  EXPECT_EQ(database_.Integer("SELECT count(*) FROM t WHERE x = before_x + 2"), 10'000);
+}
+
+TEST_F(EnginePgTest, HistorySaysWhatWasAppliedByWhom) {
+  EXPECT_TRUE(engine_.History().empty());
+  MakeLongTable();
+  const RunResult done = Completed(kLongRun);
+  ExpectReverted(done.run);
+  ASSERT_EQ(Run("UPDATE t SET x = x;", {}, "n").state, "completed");
+  const std::vector<AppliedMigration> history = engine_.History();
+  ASSERT_EQ(history.size(), 2U);
+  EXPECT_EQ(history[0].migration, "m");
+  EXPECT_EQ(history[0].state, "reverted");
+  EXPECT_EQ(history[1].migration, "n");
+  EXPECT_EQ(history[1].state, "completed");
+  EXPECT_EQ(history[0].started_by, database_.Value("SELECT current_user"));
+  EXPECT_EQ(history[0].migration_hash,
+            database_.Value("SELECT migration_hash FROM pawl.run WHERE run_id = 1"));
+  EXPECT_FALSE(history[1].finished_at.empty());
+}
+
 }  // namespace
 }  // namespace pawl::engine

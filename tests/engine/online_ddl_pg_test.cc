@@ -65,7 +65,8 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
         session, ddl, terms, [] {}, [&](const std::string&) { return --tries > 0; });
   }
 
-  RunResult Run(const std::string& text) { return engine_.Run("m", text, {}, {}); }
+  // Its text is its name: what is completed under a name stays as it is.
+  RunResult Run(const std::string& text) { return engine_.Run(text, text, {}, {}); }
 
   std::string Message(const std::string& text) {
     try {

@@ -56,7 +56,8 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
     return Catalogue(session);
   }
 
-  RunResult Run(const std::string& text) { return engine_.Run("m", text, {}, {}); }
+  // Its text is its name: what is completed under a name stays as it is.
+  RunResult Run(const std::string& text) { return engine_.Run(text, text, {}, {}); }
 
   std::string Message(const std::string& text) {
     try {
