@@ -61,6 +61,7 @@ class Stage:
         self.database = f"run_{scenario.seed}"
         self.outcome = Outcome(scenario, directory=directory)
         self.forward = True
+        self.contracts = False  # The end of an old shape is under way.
         self.children: list[Pawl] = []
         self.proxy: Proxy
         self.disk: SmallDisk
@@ -233,5 +234,5 @@ class Stage:
         if code == 3:
             self.wrong(f"pawl {' '.join(child.words)} found differences where there are none")
         if code == 0 and child.words[0] == "run" and not self.scenario.aborts and \
-                self.state() not in ("completed", "reverting", "reverted"):
+                self.state() not in ("completed", "reverting", "reverted", "contracted"):
             self.wrong(f"pawl run says that all is done, but the run is {self.state()}")
