@@ -1,6 +1,7 @@
 """Faults that only a change of the schema meets, besides those of faults.py that it shares."""
 from __future__ import annotations
 
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -23,17 +24,56 @@ def _cancel(stage: DdlRun) -> None:
             time.sleep(stage.rng.uniform(0.01, 0.1))
 
 
+# ---- F1, F2: in the middle of a build, which an old snapshot makes wait ----
+
+_BUILDS = ("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+           "application_name LIKE 'pawl/%' AND state = 'active' AND query ~ 'CONCURRENTLY'")
+
+
+@fault("in a build", "F1", kinds=("ddl",), weight=3, starts=True, survivable=False)
+def _in_a_build(stage: DdlRun) -> None:
+    """What is left is an index that is not valid, or a backend that builds on by itself."""
+    stage.stop_children()
+    with stage.admin() as reader, stage.admin() as admin:
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reader.query("SELECT count(*) FROM dim")
+        stage.restart()
+        if not stage.wait_until(lambda: admin.number(_BUILDS) > 0 or not stage.at_work(), 5) \
+                or not stage.at_work():
+            raise NotPossible
+        time.sleep(stage.rng.uniform(0, 0.1))
+        how = stage.rng.choice(("kill", "terminate", "cancel", "crash", "bad row"))
+        stage.note(f"in a build: {how}")
+        if how == "kill":
+            for child in stage.children:
+                child.signal(signal.SIGKILL)
+            if stage.rng.random() < 0.5:
+                stage.restart()  # While the other's backend still waits.
+                time.sleep(stage.rng.uniform(0, 0.5))
+        elif how == "crash":
+            stage.server.kill9()
+            stage.server.start()
+        elif how == "bad row":
+            if stage.change.violation:
+                stage.violate(stage.rng.choice((0, 0.2)))
+        else:
+            admin.execute(f"SELECT pg_{how}_backend(pid) FROM pg_stat_activity WHERE datname = "
+                          "current_database() AND application_name LIKE 'pawl/%' AND query ~ "
+                          "'CONCURRENTLY'")
+    stage.restart_if_idle()
+
+
 # ---- F7: there is no room for what it builds. The tables themselves lie elsewhere ----
 
 @fault("no room", "F7", kinds=("ddl",), weight=0.7, alone=True, forward_only=True, starts=True,
        survivable=False)
 def _no_room(stage: DdlRun) -> None:
-    stage.init()
-    if not stage.disk.fill(stage.rng.choice((65_536, 131_072, 262_144, 524_288))):
+    stage.put_new_relations_on_the_disk()
+    if not stage.disk.fill(stage.rng.choice((0, 8_192, 65_536, 131_072))):
         stage.restart()
         raise NotPossible
     stage.restart()
-    stage.wait_while_working(stage.rng.uniform(0.5, 1.5))
+    stage.wait_while_working(6)
     stage.disk.empty()
     stage.restart_if_idle()
 
@@ -70,6 +110,7 @@ def _lock_holder(stage: DdlRun) -> None:
             holder.execute("BEGIN")
             holder.execute(stage.rng.choice((
                 "SELECT FROM t LIMIT 1", "LOCK TABLE ONLY t IN ROW EXCLUSIVE MODE",
+                "LOCK TABLE ONLY t IN SHARE UPDATE EXCLUSIVE MODE",  # As a vacuum does.
                 "SELECT FROM t ORDER BY n LIMIT 3 FOR KEY SHARE", "SELECT FROM dim FOR SHARE")))
             time.sleep(stage.rng.uniform(0.3, 3.0))
             holder.execute("ROLLBACK")

@@ -52,10 +52,6 @@ class DdlRun(Run):
             admin.execute(f"CREATE DATABASE {self._plain} TEMPLATE {self.database}")
         if any(fault.name == "no room" for fault in scenario.faults):
             self.disk = SmallDisk(self.server)
-            if self.disk.possible:
-                with self.admin() as admin:
-                    admin.execute(f"ALTER DATABASE {self.database} SET default_tablespace = "
-                                  f"{self.disk.name}")
         self._prepare_ground()
         with open(self._file, "w") as file:
             file.write(self.change.sql + "\n")
@@ -83,6 +79,8 @@ class DdlRun(Run):
         if self.scenario.end == REVERT_FROM_THE_MIDDLE:
             self.wait_while_working(self.scenario.middle)
             self.stop_children()
+            for child in self.children:
+                self._check_code(child, child.wait(1) or 0)
             return
         self._complete()
 
@@ -155,7 +153,7 @@ class DdlRun(Run):
         self._mend()
         before, self._run, self.forward, self.children = self._run, 0, True, []
         self.restart()
-        self.wait_until(lambda: self._newest_run() > before or not self._at_work(), 10)
+        self.wait_until(lambda: self._newest_run() > before or not self.at_work(), 10)
         self._run = self._newest_run()
         self._complete()
         if self.change.contracts and not self.outcome.liveness:
@@ -167,8 +165,13 @@ class DdlRun(Run):
 
     # ---- For faults ----
 
-    def init(self) -> None:
+    def put_new_relations_on_the_disk(self) -> None:
+        """Not Pawl's own, which are there by then."""
         ask(self._binary, ["init"], self.server.url(self.database))
+        if self.disk.possible:
+            with self.admin() as admin:
+                admin.execute(f"ALTER DATABASE {self.database} SET default_tablespace = "
+                              f"{self.disk.name}")
 
     def batches(self) -> int:
         """How far it is: batches, and steps that are done or taken back."""
@@ -183,7 +186,7 @@ class DdlRun(Run):
 
     def wait_for_batches(self, count: int) -> None:
         before = self.batches()
-        self.wait_until(lambda: self.batches() >= before + count or not self._at_work(), 1)
+        self.wait_until(lambda: self.batches() >= before + count or not self.at_work(), 1)
 
     def violate(self, seconds: float) -> None:
         """A row that the new shape cannot bear is written, and committed after so long."""

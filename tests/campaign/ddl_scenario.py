@@ -66,7 +66,8 @@ def draw_ddl(seed: int, *, only: str | None = None, change: str | None = None,
     sanitized = rng.random() < sanitized_share
     if only and FAULTS[only].sanitized is not None:
         sanitized = bool(FAULTS[only].sanitized)
-    forward = draw_faults(rng, form, True, rng.choice((0, 1, 1, 2)), sanitized, only)
+    forward = draw_faults(rng, form, True, rng.choice((0, 1, 1, 2)) or bool(only), sanitized,
+                          only)
     if form.contracts:
         end = rng.choice((CONTRACT, CONTRACT, REVERT, REVERT_FROM_THE_MIDDLE, GIVE_UP_THE_WAY_BACK))
     else:

@@ -13,7 +13,7 @@ from lane import Lane, SmallDisk
 from ledger import ledger_faults
 from oracle import Facts, Judge, Verdict, read_facts
 from pawl import Pawl, ask
-from pg import Connection
+from pg import Connection, SqlError
 from poison import SABOTAGES, poisons
 from proxy import Proxy
 from scenario import Scenario
@@ -150,6 +150,10 @@ class Run(Stage):
                 self.outcome.injected.append(fault.name)
             except NotPossible:
                 self.note(f"{fault.name} is not possible here")
+            except SqlError as error:
+                if error.sqlstate != "42P01" or self.change.kind != "ddl":
+                    raise
+                self.note(f"{fault.name} is not possible any more: {error}")
         if self._has_proxy:
             self.proxy.tell("pass")
         while self._held:
@@ -187,9 +191,9 @@ class Run(Stage):
     def _lift_limits(self) -> None:
         """What the host's other work does to the server's answers, and to the room on its disk, is
         not the engine's to mend."""
-        if self.wait_until(lambda: self._find_run() > 0 or not self._at_work(), 10):
+        if self.wait_until(lambda: self._find_run() > 0 or not self.at_work(), 10):
             self.command("set", "pace=0", "limit.latency=off", "limit.commit=off",
-                         "limit.disk_free=off")
+                         "limit.disk_free=off", "limit.stall=5s")
 
     def _before_restart(self) -> None:
         """What the operator sees to before he carries on."""
