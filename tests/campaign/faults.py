@@ -1,4 +1,4 @@
-"""The faults, F1 to F15: each is a function that does it to a run that is at work, and ends it.
+"""The faults, F1 to F15 (F18 is in ddl_faults.py): each is a function that does it to a run that is at work, and ends it.
 
 A name in quotes is what --fault takes.
 
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Fault:
     name: str
-    number: str  # F1 to F15.
+    number: str  # F1 to F18.
     do: Callable[[Stage], None]
     proxy: bool = False  # The run is reached through the proxy.
     server: bool = False  # The server is another one, or elsewhere, afterwards: once per run.
     sanitized: bool | None = None  # Only with the build with fault points, or only without.
     forward_only: bool = False
-    kinds: tuple[str, ...] = ()  # Only with changes of these kinds; empty: with all.
+    kinds: tuple[str, ...] = ()  # Only with changes of these kinds; empty: with all of rows.
+    ddl: bool = False  # With changes of the schema as well, where `kinds` is empty.
     weight: float = 1.0
     alone: bool = False
     starts: bool = False  # As the first fault, it starts the run itself.
@@ -43,7 +44,9 @@ class Fault:
     def fits(self, change: Change, forward: bool, sanitized: bool) -> bool:
         return ((forward or not self.forward_only)
                 and (self.sanitized is None or self.sanitized == sanitized)
-                and (not self.kinds or change.kind in self.kinds))
+                and (change.kind in self.kinds if self.kinds
+                     else self.ddl or change.kind != "ddl")
+                and (self.number != "F18" or change.violation is not None))
 
     def excludes(self, other: Fault) -> bool:
         return self.alone or other.alone or (self.server and other.server)
@@ -56,7 +59,7 @@ class NotPossible(Exception):
 FAULTS: dict[str, Fault] = {}
 
 
-def _fault(name: str, number: str, **more: object) -> Callable[[Callable[[Stage], None]], None]:
+def fault(name: str, number: str, **more: object) -> Callable[[Callable[[Stage], None]], None]:
     def register(function: Callable[[Stage], None]) -> None:
         FAULTS[name] = Fault(name, number, function, **more)  # type: ignore[arg-type]
     return register
@@ -64,7 +67,7 @@ def _fault(name: str, number: str, **more: object) -> Callable[[Callable[[Stage]
 
 # ---- F1: the tool is killed; and paused, which must be as harmless ----
 
-@_fault("kill", "F1", weight=1.5, survivable=False)
+@fault("kill", "F1", ddl=True, weight=1.5, survivable=False)
 def _kill(stage: Stage) -> None:
     for _ in range(stage.rng.choice((1, 1, 2, 3))):
         stage.wait_for_batches(stage.rng.choice((0, 1, 3, 5)))
@@ -89,9 +92,15 @@ _ONLY_FORWARD = ("create_run", "undo_table", "before_spans", "after_spans", "ste
 def _passed(stage: Stage, point: str) -> bool:
     """Whether this run passes the point at all, in this direction."""
     absent = ["split"]  # The tables are too small for it.
-    absent += ["question", "cut_over", "contract"]  # No run of the campaign changes a type or name.
+    if stage.contracts:
+        return any(word in point for word in ("in_ddl", "contract", "move"))
+    absent += ["contract"]
     absent += ["revert"] if stage.forward else _ONLY_FORWARD
-    if stage.change.kind != "column":
+    if stage.change.kind == "ddl":
+        absent += ["undo_table", *stage.change.absent_points()]
+    else:
+        absent += ["question", "cut_over"]  # No type or name is changed.
+    if stage.change.kind not in ("column", "ddl"):
         absent += ["_ddl"]
     if not stage.change.sync:
         absent += ["_sync_"]
@@ -110,19 +119,19 @@ def _at_point(stage: Stage, action: str) -> None:
     stage.wait_while_working(4)
 
 
-@_fault("kill at a point", "F1", sanitized=True, weight=8, starts=True, survivable=False)
+@fault("kill at a point", "F1", ddl=True, sanitized=True, weight=8, starts=True, survivable=False)
 def _kill_at_point(stage: Stage) -> None:
     _at_point(stage, "kill")
     stage.restart_if_idle()
 
 
-@_fault("break at a point", "F3", sanitized=True, weight=6, starts=True)
+@fault("break at a point", "F3", ddl=True, sanitized=True, weight=6, starts=True)
 def _throw_at_point(stage: Stage) -> None:
     _at_point(stage, "throw")
     stage.restart_if_idle()
 
 
-@_fault("pause", "F1", survivable=False)
+@fault("pause", "F1", ddl=True, survivable=False)
 def _pause(stage: Stage) -> None:
     stage.wait_for_batches(stage.rng.choice((0, 2)))
     if stage.rng.random() < 0.5:
@@ -137,7 +146,7 @@ def _pause(stage: Stage) -> None:
 
 # ---- F2: backends and the server die ----
 
-@_fault("terminate", "F2")
+@fault("terminate", "F2", ddl=True)
 def _terminate(stage: Stage) -> None:
     with stage.admin() as admin:
         for _ in range(stage.rng.randint(3, 12)):
@@ -148,7 +157,7 @@ def _terminate(stage: Stage) -> None:
             time.sleep(stage.rng.uniform(0.01, 0.15))
 
 
-@_fault("cancel", "F2", weight=0.5)
+@fault("cancel", "F2", weight=0.5)
 def _cancel(stage: Stage) -> None:
     with stage.admin() as admin:
         for _ in range(stage.rng.randint(3, 12)):
@@ -158,7 +167,7 @@ def _cancel(stage: Stage) -> None:
             time.sleep(stage.rng.uniform(0.01, 0.1))
 
 
-@_fault("crash", "F2", weight=1.5)
+@fault("crash", "F2", ddl=True, weight=1.5)
 def _crash(stage: Stage) -> None:
     for _ in range(stage.rng.choice((1, 1, 2))):
         stage.wait_for_batches(stage.rng.choice((0, 2, 4)))
@@ -170,7 +179,7 @@ def _crash(stage: Stage) -> None:
         stage.server.start()
 
 
-@_fault("failover", "F2", proxy=True, server=True, forward_only=True, weight=0.5)
+@fault("failover", "F2", ddl=True, proxy=True, server=True, forward_only=True, weight=0.5)
 def _failover(stage: Stage) -> None:
     """Only the application's commits wait for the standby; the run's last batches may be lost."""
     stage.wait_for_batches(stage.rng.choice((0, 3)))
@@ -179,14 +188,14 @@ def _failover(stage: Stage) -> None:
 
 # ---- F3, F4: the network ----
 
-@_fault("reset", "F3", proxy=True)
+@fault("reset", "F3", ddl=True, proxy=True)
 def _reset(stage: Stage) -> None:
     for _ in range(stage.rng.randint(1, 5)):
         time.sleep(stage.rng.uniform(0, 0.2))
         stage.proxy.tell("reset")
 
 
-@_fault("refuse", "F3", proxy=True, weight=0.7)
+@fault("refuse", "F3", ddl=True, proxy=True, weight=0.7)
 def _refuse(stage: Stage) -> None:
     stage.proxy.tell("refuse")
     stage.proxy.tell("reset")
@@ -194,14 +203,14 @@ def _refuse(stage: Stage) -> None:
     stage.proxy.tell("pass")
 
 
-@_fault("delay", "F3", proxy=True, weight=0.7)
+@fault("delay", "F3", ddl=True, proxy=True, weight=0.7)
 def _delay(stage: Stage) -> None:
     stage.proxy.tell(f"delay {stage.rng.choice((5, 20, 60))}")
     time.sleep(stage.rng.uniform(0.2, 0.6))
     stage.proxy.tell("pass")
 
 
-@_fault("black hole", "F3", proxy=True)
+@fault("black hole", "F3", ddl=True, proxy=True)
 def _black_hole(stage: Stage) -> None:
     stage.proxy.tell("black_hole " + stage.rng.choice(("to_server", "to_client")))
     time.sleep(stage.rng.uniform(0.2, 1.2))
@@ -210,7 +219,7 @@ def _black_hole(stage: Stage) -> None:
     stage.proxy.tell("pass")
 
 
-@_fault("span held", "F3", proxy=True, weight=0.7)
+@fault("span held", "F3", proxy=True, weight=0.7)
 def _span_held(stage: Stage) -> None:
     """Connections break for the run and not for the server, where a transaction stands for a while
     and holds the spans."""
@@ -233,19 +242,19 @@ def _cut(stage: Stage, moment: str) -> None:
     stage.proxy.tell("pass")
 
 
-@_fault("cut after COMMIT", "F4", proxy=True, weight=1.5)
+@fault("cut after COMMIT", "F4", ddl=True, proxy=True, weight=1.5)
 def _cut_after(stage: Stage) -> None:
     _cut(stage, "after")
 
 
-@_fault("cut before COMMIT", "F4", proxy=True)
+@fault("cut before COMMIT", "F4", ddl=True, proxy=True)
 def _cut_before(stage: Stage) -> None:
     _cut(stage, "before")
 
 
 # ---- F5: rivals for the same rows. F6, random writers, is always there ----
 
-@_fault("deadlocks", "F5")
+@fault("deadlocks", "F5", ddl=True)
 def _deadlocks(stage: Stage) -> None:
     """Sessions that lock a few rows in descending order, hold them, and roll back or read on."""
     stop = threading.Event()
@@ -281,7 +290,7 @@ def _deadlocks(stage: Stage) -> None:
 
 # ---- F7: the disk under the table is full ----
 
-@_fault("full disk", "F7", weight=0.5, alone=True, forward_only=True, survivable=False)
+@fault("full disk", "F7", weight=0.5, alone=True, forward_only=True, survivable=False)
 def _full_disk(stage: Stage) -> None:
     stage.wait_for_batches(1)
     if not stage.disk.fill(stage.rng.choice((0, 65_536, 262_144))):
@@ -292,7 +301,7 @@ def _full_disk(stage: Stage) -> None:
 
 # ---- F8: the clock of the tool jumps ----
 
-@_fault("clock", "F8", sanitized=False, weight=0.5)
+@fault("clock", "F8", ddl=True, sanitized=False, weight=0.5)
 def _clock(stage: Stage) -> None:
     stage.stop_children()
     jump = stage.rng.choice(("+1h", "-1h", "+10d"))
@@ -304,7 +313,7 @@ def _clock(stage: Stage) -> None:
 
 # ---- F9: a process stands still past its lease ----
 
-@_fault("freeze", "F9")
+@fault("freeze", "F9", ddl=True)
 def _freeze(stage: Stage) -> None:
     stage.wait_for_batches(stage.rng.choice((1, 3)))
     frozen = [child for child in stage.children if not child.ended]
@@ -378,7 +387,7 @@ def _metric_that(stage: Stage, kinds: dict[str, str]):
             _answer(admin, _SOUND)
 
 
-@_fault("broken metric", "F10")
+@fault("broken metric", "F10")
 def _broken_metric(stage: Stage) -> None:
     """What is unknown is never zero: the run must hold until the metric is mended."""
     with _metric_that(stage, _BROKEN) as (admin, how):
@@ -391,7 +400,7 @@ def _broken_metric(stage: Stage) -> None:
             stage.wrong(f"the run goes on, though the metric {how}")
 
 
-@_fault("lying metric", "F10", weight=0.5)
+@fault("lying metric", "F10", weight=0.5)
 def _lying_metric(stage: Stage) -> None:
     """Nobody can know; but no row may pay for it, and no run stay behind."""
     with _metric_that(stage, _LIES):
@@ -400,7 +409,7 @@ def _lying_metric(stage: Stage) -> None:
 
 # ---- F11: the schema changes underneath ----
 
-@_fault("rename", "F11", weight=0.7, survivable=False)
+@fault("rename", "F11", weight=0.7, survivable=False)
 def _rename(stage: Stage) -> None:
     with stage.admin() as admin:
         admin.execute("SET lock_timeout = '5s'")
@@ -434,12 +443,12 @@ def _add_column(stage: Stage) -> str:
     return name
 
 
-@_fault("another column", "F11", weight=0.7, kinds=("update", "column", "insert"))
+@fault("another column", "F11", weight=0.7, kinds=("update", "column", "insert"))
 def _another_column(stage: Stage) -> None:
     _add_column(stage)
 
 
-@_fault("column comes and goes", "F11", weight=0.7, kinds=("delete",), survivable=False)
+@fault("column comes and goes", "F11", weight=0.7, kinds=("delete",), survivable=False)
 def _column_comes_and_goes(stage: Stage) -> None:
     """What a DELETE takes with it could not be brought back whole: it must stop until the column
     is gone."""
@@ -454,7 +463,7 @@ def _column_comes_and_goes(stage: Stage) -> None:
 
 # ---- F12, F13, F14: waiting ----
 
-@_fault("commits hang", "F12")
+@fault("commits hang", "F12", ddl=True)
 def _commits_hang(stage: Stage) -> None:
     """Every commit is written and not yet visible, as with a slow synchronous standby."""
     with stage.admin() as admin:
@@ -466,13 +475,13 @@ def _commits_hang(stage: Stage) -> None:
         admin.execute("SELECT pg_reload_conf()")
 
 
-@_fault("old reader", "F13")
+@fault("old reader", "F13", ddl=True)
 def _old_reader(stage: Stage) -> None:
     """Holds a snapshot and a lock on the table; where there is DDL to come, for a moment only."""
     session = stage.admin()
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
     session.query("SELECT count(*) FROM t")
-    if stage.change.kind == "column":
+    if stage.change.kind in ("column", "ddl"):
         time.sleep(stage.rng.uniform(0.3, 1.2))
         session.close()
     else:
@@ -482,7 +491,7 @@ def _old_reader(stage: Stage) -> None:
 _STALL_MAX_SECONDS = 3.0  # DDL asks for its lock for 50 ms at a time; the rest is this machine.
 
 
-@_fault("lock queue", "F14", kinds=("column",), starts=True)
+@fault("lock queue", "F14", kinds=("column", "ddl"), starts=True)
 def _lock_queue(stage: Stage) -> None:
     """While a long SELECT keeps DDL waiting, readers behind it must not be kept for long."""
     stage.stop_children()
@@ -503,7 +512,7 @@ def _lock_queue(stage: Stage) -> None:
 
 # ---- F15: another server answers ----
 
-@_fault("wrong server", "F15", proxy=True, server=True, forward_only=True, weight=0.7,
+@fault("wrong server", "F15", proxy=True, server=True, forward_only=True, weight=0.7,
         survivable=False)
 def _wrong_server(stage: Stage) -> None:
     """A restored copy answers at the address; nothing may be written to it."""

@@ -11,9 +11,12 @@ import threading
 import time
 
 import report
+from ddl_forms import FORMS
+from ddl_run import play_ddl
+from ddl_scenario import DdlScenario, draw_ddl, is_ddl
 from faults import FAULTS
 from lane import Lane
-from poison import SABOTAGES
+from poison import DDL_SABOTAGES, SABOTAGES
 from run import play
 from scenario import draw
 from server import Server, own
@@ -30,7 +33,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="keep the servers' directory")
     parser.add_argument("--fault", choices=sorted(FAULTS), help="each run with this one first")
     parser.add_argument("--change", help="each run with this migration")
-    parser.add_argument("--sabotage", choices=sorted(SABOTAGES),
+    parser.add_argument("--only", choices=("ddl", "rows"),
+                        help="changes of the schema, or of rows (default: a third, and the rest)")
+    parser.add_argument("--sabotage", choices=sorted({**SABOTAGES, **DDL_SABOTAGES}),
                         help="damage each run behind its back: every one must be found wrong")
     parser.add_argument("--json", metavar="FILE", help="write the results there as well")
     parser.add_argument("--sum", nargs="+", metavar="FILE",
@@ -68,8 +73,17 @@ class Campaign:
 
     def _draw(self, seed: int):
         share = self._arguments.sanitized_share if self._programs.sanitized else 0.0
-        return draw(seed, only=self._arguments.fault, change=self._arguments.change,
-                    sanitized_share=share)
+        given = self._arguments
+        drawn = draw_ddl if self._is_ddl(seed) else draw
+        return drawn(seed, only=given.fault, change=given.change, sanitized_share=share)
+
+    def _is_ddl(self, seed: int) -> bool:
+        given = self._arguments
+        if given.only or given.sabotage or given.change:
+            return (given.only == "ddl" or given.sabotage in DDL_SABOTAGES or given.change in FORMS)
+        if given.fault and FAULTS[given.fault].kinds:
+            return FAULTS[given.fault].kinds == ("ddl",)
+        return is_ddl(seed)
 
     def _next(self) -> int | None:
         with self._lock:
@@ -104,9 +118,11 @@ class Campaign:
         lane = Lane(directory, template)
         try:
             while (seed := self._next()) is not None:
-                outcome = play(self._draw(seed), lane, self._programs,
-                               os.path.join(self._directory, f"seed-{seed}"),
-                               self._arguments.sabotage)
+                scenario = self._draw(seed)
+                act = play_ddl if isinstance(scenario, DdlScenario) else play
+                outcome = act(scenario, lane, self._programs,
+                              os.path.join(self._directory, f"seed-{seed}"),
+                              self._arguments.sabotage)
                 self._tell(outcome)
                 if outcome.failed or any(fault.server for fault in outcome.scenario.faults):
                     lane.replace_server()  # Whatever it has been left with.
@@ -141,6 +157,7 @@ class Campaign:
             print(f"replay: scripts/campaign --seed {outcome.scenario.seed}"
                   + (f" --fault '{self._arguments.fault}'" if self._arguments.fault else "")
                   + (f" --change '{self._arguments.change}'" if self._arguments.change else "")
+                  + (f" --only {self._arguments.only}" if self._arguments.only else "")
                   + f"    kept: {outcome.directory}")
         if not outcomes:
             print("No run took place.")

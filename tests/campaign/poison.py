@@ -57,3 +57,20 @@ SABOTAGES = {
     "ledger row": "DELETE FROM pawl.ledger WHERE batch_id = (SELECT max(batch_id) FROM "
                   "pawl.ledger WHERE round > 0)",
 }
+
+# The same behind a change of the schema.
+DDL_SABOTAGES = {
+    "ddl flip": "UPDATE {t} SET updates = updates + 1 WHERE n = (SELECT min(n) FROM {t})",
+    "ddl lose": "DELETE FROM {t} WHERE n = (SELECT max(n) FROM {t})",
+    "ddl add": "INSERT INTO {t} (uid, grp) VALUES ('nobody', 1)",
+    "ddl forget": "DELETE FROM app.history WHERE seq = (SELECT max(seq) FROM app.history "
+                  "WHERE writer > 0)",
+    "ddl index": "CREATE INDEX left_over ON {t} (grp)",
+    "ddl invalid index": "UPDATE pg_index SET indisvalid = false WHERE indexrelid = "
+                         "'dim_pkey'::regclass",
+    "ddl trigger": "CREATE TRIGGER left_over BEFORE UPDATE ON dim FOR EACH ROW EXECUTE FUNCTION "
+                   "suppress_redundant_updates_trigger()",
+    "ddl check": "ALTER TABLE {t} ADD CONSTRAINT left_over CHECK (grp IS NOT NULL) NOT VALID",
+    "ddl column": "ALTER TABLE {t} ADD COLUMN left_over integer",
+    "ddl null": "ALTER TABLE {t} ALTER COLUMN grp DROP NOT NULL",
+}

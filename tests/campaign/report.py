@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import ddl_faults  # noqa: F401  It registers its faults.
 from faults import FAULTS
 from stage import Outcome
 
@@ -31,6 +32,8 @@ def result_of(commit: str, seconds: float, outcomes: list[Outcome]) -> Result:
             "of them with a fault": sum(any(name not in ("writers", "poison")
                                             for name in o.injected) for o in outcomes),
             "of them sanitized": sum(o.scenario.sanitized for o in outcomes),
+            "of them of the schema": sum(o.scenario.change.kind == "ddl" for o in outcomes),
+            "of them contracted": sum("contracted" in o.reached for o in outcomes),
             "of them reverted": sum("revert is done" in o.reached for o in outcomes),
             "seconds": round(seconds),
             "faults injected": sum(n for name, n in kinds.items() if name != "writers"),

@@ -13,7 +13,7 @@ from lane import Lane, SmallDisk
 from ledger import ledger_faults
 from oracle import Facts, Judge, Verdict, read_facts
 from pawl import Pawl, ask
-from pg import Connection
+from pg import Connection, SqlError
 from poison import SABOTAGES, poisons
 from proxy import Proxy
 from scenario import Scenario
@@ -27,7 +27,7 @@ RESTARTS_MAX = 3
 # A conflict that is no row: the column as a whole.
 _KEPT = "reason LIKE 'the application has written to%'"
 # What the application may be told while these faults are at work.
-REFUSALS = {"rename": {"42P01"}, "full disk": {"53100"}}
+REFUSALS = {"rename": {"42P01"}, "full disk": {"53100"}, "no room": {"53100"}}
 
 
 class Run(Stage):
@@ -60,13 +60,7 @@ class Run(Stage):
                 create = f"SET default_tablespace = {self.disk.name}; {create}"
         with self.admin() as admin:
             admin.execute(create)
-        if any(fault.name == "failover" for fault in scenario.faults):
-            self._standby = self.server.make_standby(self.lane.new_directory())
-            with self.admin() as admin:
-                admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-                admin.execute("SELECT pg_reload_conf()")
-        if self._has_proxy:
-            self.proxy = Proxy(self._programs.proxy, self.server.port)
+        self._prepare_ground()
         with open(self._file, "w") as file:
             file.write(self.change.sql.replace("{options}", scenario.options))
         self._writers = Writers(
@@ -76,6 +70,15 @@ class Run(Stage):
             rivals=any(fault.name == "deadlocks" for fault in scenario.faults))
         self._writers.start()
         self.outcome.injected.append("writers")
+
+    def _prepare_ground(self) -> None:
+        if any(fault.name == "failover" for fault in self.scenario.faults):
+            self._standby = self.server.make_standby(self.lane.new_directory())
+            with self.admin() as admin:
+                admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                admin.execute("SELECT pg_reload_conf()")
+        if self._has_proxy:
+            self.proxy = Proxy(self._programs.proxy, self.server.port)
 
     def _perform(self) -> None:
         self._forward()
@@ -147,6 +150,10 @@ class Run(Stage):
                 self.outcome.injected.append(fault.name)
             except NotPossible:
                 self.note(f"{fault.name} is not possible here")
+            except SqlError as error:
+                if error.sqlstate != "42P01" or self.change.kind != "ddl":
+                    raise
+                self.note(f"{fault.name} is not possible any more: {error}")
         if self._has_proxy:
             self.proxy.tell("pass")
         while self._held:
@@ -155,11 +162,7 @@ class Run(Stage):
     def _finish(self, target: str, codes: set[int]) -> None:
         """The faults are over: now the run must come to its end."""
         deadline = time.monotonic() + self._patience
-        if self.wait_until(lambda: self._find_run() > 0, 10):
-            # What the host's other work does to the server's answers, and to the room on its disk,
-            # is not the engine's to mend.
-            self.command("set", "pace=0", "limit.latency=off", "limit.commit=off",
-                         "limit.disk_free=off")
+        self._lift_limits()
         if self.state() == "paused":
             self.restart()  # A failover may have lost the command that resumed it.
         for attempt in range(RESTARTS_MAX + 1):
@@ -171,17 +174,29 @@ class Run(Stage):
                 self._check_code(child, code)
             if self.state() == target:
                 break
+            self._before_restart()
             if attempt == RESTARTS_MAX:
                 self.liveness(f"the run is {self.state()} ({self._reason()}) and does not become "
                               f"{target}, though it was carried on {RESTARTS_MAX} times")
                 return
             self.outcome.restarts += 1
             self.restart()
+            self._lift_limits()
         code = self.children[-1].wait(1)
         if code not in codes and self.children[-1].words[0] != "resume":
             self.note(f"the last process ended with {code}")
         if target == "reverted":
             self._expect_code_of_conflicts()
+
+    def _lift_limits(self) -> None:
+        """What the host's other work does to the server's answers, and to the room on its disk, is
+        not the engine's to mend."""
+        if self.wait_until(lambda: self._find_run() > 0 or not self.at_work(), 10):
+            self.command("set", "pace=0", "limit.latency=off", "limit.commit=off",
+                         "limit.disk_free=off", "limit.stall=5s")
+
+    def _before_restart(self) -> None:
+        """What the operator sees to before he carries on."""
 
     def _accuse_hanging(self, child: Pawl) -> None:
         self.liveness(f"pawl {' '.join(child.words)} still works {self._patience:.0f} s after the "

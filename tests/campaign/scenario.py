@@ -71,8 +71,8 @@ def _orders(change: Change, partitions: int) -> list[str]:
     return orders
 
 
-def _draw_faults(rng: random.Random, change: Change, forward: bool, count: int, sanitized: bool,
-                 only: str | None) -> list[Fault]:
+def draw_faults(rng: random.Random, change: Change, forward: bool, count: int, sanitized: bool,
+                only: str | None) -> list[Fault]:
     drawn: list[Fault] = []
     while len(drawn) < count:
         possible = [fault for fault in FAULTS.values()
@@ -98,10 +98,10 @@ def draw(seed: int, *, only: str | None = None, change: str | None = None,
     key = rng.choice(list(KEYS.values()))
     partitions = rng.choice((2, 3)) if rng.random() < 0.12 else 0
     aborts = rng.random() < 0.1
-    forward = _draw_faults(rng, chosen, True, rng.choice((1, 1, 2, 3)), sanitized, only)
+    forward = draw_faults(rng, chosen, True, rng.choice((1, 1, 2, 3)), sanitized, only)
     reverts = aborts or rng.random() < 0.6
     count_back = rng.choice((0, 1, 1, 2)) if reverts and not any(f.server for f in forward) else 0
-    back = _draw_faults(rng, chosen, False, count_back, sanitized, None)
+    back = draw_faults(rng, chosen, False, count_back, sanitized, None)
     poisons = chosen.kind in _POISONED and chosen.undo != "inverse" and rng.random() < 0.25
     mix: tuple[str, ...] = ("touch", "touch", "raise", "price", "status", "insert", "delete")
     if poisons:

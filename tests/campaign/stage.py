@@ -61,6 +61,7 @@ class Stage:
         self.database = f"run_{scenario.seed}"
         self.outcome = Outcome(scenario, directory=directory)
         self.forward = True
+        self.contracts = False  # The end of an old shape is under way.
         self.children: list[Pawl] = []
         self.proxy: Proxy
         self.disk: SmallDisk
@@ -128,10 +129,10 @@ class Stage:
     def wait_for_batches(self, count: int) -> None:
         """A moment in the middle, or its end where it is faster than that."""
         before = self.batches()
-        self.wait_until(lambda: self.batches() >= before + count or not self._at_work(), 3)
+        self.wait_until(lambda: self.batches() >= before + count or not self.at_work(), 3)
 
     def wait_while_working(self, seconds: float) -> None:
-        self.wait_until(lambda: not self._at_work(), seconds)
+        self.wait_until(lambda: not self.at_work(), seconds)
 
     def stop_children(self) -> None:
         for child in self.children:
@@ -151,7 +152,7 @@ class Stage:
         self._all_children.append(child)
 
     def restart_if_idle(self) -> None:
-        if not self._at_work():
+        if not self.at_work():
             self.outcome.restarts += 1
             self.restart()
 
@@ -189,7 +190,7 @@ class Stage:
     def _url(self) -> str:
         return self.server.url(self.database, self.proxy.port if self._has_proxy else None)
 
-    def _at_work(self) -> bool:
+    def at_work(self) -> bool:
         return any(not child.ended for child in self.children)
 
     def _find_run(self) -> int:
@@ -233,5 +234,5 @@ class Stage:
         if code == 3:
             self.wrong(f"pawl {' '.join(child.words)} found differences where there are none")
         if code == 0 and child.words[0] == "run" and not self.scenario.aborts and \
-                self.state() not in ("completed", "reverting", "reverted"):
+                self.state() not in ("completed", "reverting", "reverted", "contracted"):
             self.wrong(f"pawl run says that all is done, but the run is {self.state()}")
