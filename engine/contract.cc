@@ -108,8 +108,7 @@ RunResult Engine::Contract(std::int64_t run, const OnProgress& on_progress, bool
         progress.step_title = step.title;
         const bool back = kind == schema::StepKind::kWayBack;
         PAWL_FAULT("before_contract");
-        Ddl ddl = DdlFor(step, back ? UndoOf(step) : step.sql);
-        if (ddl.sql.empty()) ddl.tables.clear();
+        const Ddl ddl = DdlFor(step, back ? UndoOf(step) : step.sql);
         const bool done = RunDdl(
             session, ddl, terms,
             [&] {

@@ -10,6 +10,7 @@
 #include "db/error.h"
 #include "db/fault.h"
 #include "db/quote.h"
+#include "schema/form_steps.h"
 #include "schema/sql_tokens.h"
 
 namespace pawl::engine {
@@ -214,9 +215,10 @@ Ddl DdlFor(const schema::Step& step, const std::string& sql) {
   Ddl ddl;
   ddl.sql = sql;
   ddl.stops_readers = sql != step.sql || !step.lock.starts_with("SHARE ");
-  ddl.is_cut_over = step.kind == schema::StepKind::kCutOver;
+  ddl.is_cut_over = step.kind == schema::StepKind::kCutOver || schema::IsBrief(step);
   // A function alone is replaced without a lock that anybody could be in the way of.
-  if (step.lock == "none" || sql.starts_with("CREATE OR REPLACE FUNCTION ")) return ddl;
+  if (sql.empty() || step.lock == "none" || sql.starts_with("CREATE OR REPLACE FUNCTION "))
+    return ddl;
   if (!step.table.name.empty()) ddl.tables.push_back(step.table);
   ddl.tables.insert(ddl.tables.end(), step.also.begin(), step.also.end());
   return ddl;

@@ -4,12 +4,34 @@
 #include <semaphore>
 #include <thread>
 
+#include <fmt/format.h>
+
 #include "db/fault.h"
 #include "db/log.h"
+#include "db/quote.h"
 #include "engine/failure_advice.h"
 #include "engine/run_process.h"
+#include "schema/form_steps.h"
 
 namespace pawl::engine {
+
+namespace {
+
+// Waits for those who keep a statement that gives up early from beginning: a vacuum, another change of
+// the schema. This lock stops nobody who reads or writes, and neither does waiting for it; an autovacuum
+// gives way to it after a second.
+std::string AwaitTables(const schema::Step& step) {
+  std::string tables = "ONLY " + db::QuoteName(step.table.schema, step.table.name);
+  for (const schema::TableName& table : step.also) {
+    tables += ", ONLY " + db::QuoteName(table.schema, table.name);
+  }
+  return fmt::format(
+      "SELECT pg_catalog.pg_sleep(0.1);\nBEGIN;\nSET LOCAL lock_timeout = 0;\nLOCK TABLE {} IN SHARE "
+      "UPDATE EXCLUSIVE MODE;\nCOMMIT",
+      tables);
+}
+
+}  // namespace
 
 bool RunProcess::Says(const std::string& question) {
   return !question.empty() && db::ToBool(session_->Query(question).rows.at(0)[0]);
@@ -32,25 +54,33 @@ RunProcess::Verdict RunProcess::RunAloneStep(const schema::Step& step, const std
   return Verdict::kDone;
 }
 
-// Its lock lets everybody read and write, so it may wait for as long as it likes. Whatever ends it
-// early, what it left invalid goes with it.
+// Its lock lets everybody read and write, so it may wait for as long as it likes; where it does not
+// (LockWaitOf), it gives up in time, and has then mostly done what `settled` asks for. Whatever ends
+// it early, what it left invalid goes with it: by `clear`, or by what that gives where it is a SELECT.
 RunProcess::Verdict RunProcess::RunAlone(const schema::Step& step, const std::string& sql) {
   std::atomic<int> backend{0};
   const auto clear = [&](db::Session& session) {
     if (step.leftover.empty() || !db::ToBool(session.Query(step.leftover).rows.at(0)[0])) return;
-    session.Execute(step.clear);
+    if (!step.clear.starts_with("SELECT ")) return session.Execute(step.clear);
+    for (const db::Row& row : session.Query(step.clear).rows) session.Execute(db::ToText(row[0]));
   };
   const auto work = [&] {
     db::SessionSettings settings = Settings();
-    settings.lock_timeout = std::chrono::milliseconds(0);
+    settings.lock_timeout = schema::LockWaitOf(step);
     db::Session session(where_, "ddl", settings);
     backend = session.backend_pid();
     clear(session);
-    try {
-      session.Execute(sql);
-    } catch (const db::Error&) {
-      clear(session);
-      throw;
+    if (sql.empty()) return;
+    while (true) {
+      try {
+        session.Execute(sql);
+        return;
+      } catch (const db::Error& error) {
+        clear(session);
+        if (settings.lock_timeout.count() == 0 || error.action() != db::Action::kRetryBatch) throw;
+      }
+      if (db::ToBool(session.Query(step.settled).rows.at(0)[0])) return;
+      session.Execute(AwaitTables(step));
     }
   };
   return Meanwhile(work, [&] { Cancel(backend, "pawl/ddl"); });

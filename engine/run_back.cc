@@ -105,6 +105,10 @@ RunProcess::Verdict RunProcess::RevertStep(const schema::Step& step,
   }
   if (!step.backfill) {
     const bool is_forced = settings.on_conflict == OnConflict::kForce;
+    // What a try has left half done is nobody's, and goes also where there is nothing to take back.
+    if (settings.batches.empty() && step.inverse.empty() && step.alone && Says(step.leftover)) {
+      return RunAlone(step, "");
+    }
     // An object that still holds what somebody else wrote is kept. A row that has been deleted since is
     // a conflict as well, but holds nothing: it does not keep a column that is forced away.
     if (!settings.batches.empty() || step.inverse.empty() ||

@@ -78,12 +78,10 @@ std::string RemedyForAlter(const std::string& subtype) {
       {"AT_SetTableSpace",
        "SET TABLESPACE copies the whole table under a lock that stops all reads and writes, and "
        "PostgreSQL has no other way. Run it with psql in a quiet hour."},
-      {"AT_AttachPartition",
-       "ATTACH PARTITION reads the whole partition under a lock, unless a CHECK of it says the same "
-       "as its bounds. Add that CHECK by ADD CONSTRAINT, which runs here, and attach it with psql."},
-      {"AT_DetachPartition",
-       "DETACH PARTITION stops all reads and writes of the partitioned table. Run it with psql, with "
-       "CONCURRENTLY behind it, which stops nobody."},
+      {"AT_SetAccessMethod",
+       "SET ACCESS METHOD rewrites the whole table under a lock that stops all reads and writes, and "
+       "PostgreSQL has no other way. Make a new table of it and write INSERT … SELECT, which runs in "
+       "batches."},
       {"AT_AddConstraint",
        "This form of ADD CONSTRAINT is not known to this version. Write the plain form, of which "
        "Pawl makes the steps itself, or run it outside of Pawl."},
@@ -95,6 +93,13 @@ std::string RemedyForAlter(const std::string& subtype) {
 }
 
 void TakeApartAlterTable(const Place& place, const AstObject& body, Statement& statement) {
+  if (TextMember(body, "objtype") == "OBJECT_INDEX") {
+    return Refuse(
+        statement,
+        "ALTER INDEX is not known to this version. SET TABLESPACE copies the index under a "
+        "lock that stops all who use it: CREATE INDEX there by another name, then DROP INDEX "
+        "the old one, which both run here. For the rest, use psql.");
+  }
   if (TextMember(body, "objtype") != "OBJECT_TABLE") {
     return Refuse(statement,
                   "ALTER of anything but a table is not known to this version. Run it outside of "
@@ -228,6 +233,33 @@ KindRefusal RefusalOfKind(std::string_view type) {
        {"ddl",
         "fills the table in one long statement. Write CREATE TABLE and INSERT … SELECT, which runs "
         "in batches."}},
+      {"ClusterStmt",
+       {"ddl",
+        "writes all rows anew under a lock that stops all reads and writes, and PostgreSQL has no "
+        "other way. Run it with psql in a quiet hour."}},
+      {"ReindexStmt",
+       {"ddl",
+        "of the system catalogues cannot be done while others use them. Write REINDEX DATABASE, which "
+        "leaves them out, or run it with psql in a quiet hour."}},
+      {"CreateTrigStmt",
+       {"ddl",
+        "changes what the application's rows become, and those of the batches: that is no part of "
+        "this. Its lock is short: run it with psql, with SET lock_timeout = '50ms', before or after."}},
+      {"RuleStmt",
+       {"ddl",
+        "changes what statements do, those of the batches too: that is no part of this. Its lock is "
+        "short: run it with psql, with SET lock_timeout = '50ms', before or after."}},
+      {"CreatePolicyStmt",
+       {"ddl",
+        "changes which rows are seen: that is no part of this. Its lock is short: run it with psql, "
+        "with SET lock_timeout = '50ms', before or after."}},
+      {"AlterPolicyStmt",
+       {"ddl",
+        "changes which rows are seen: that is no part of this. Its lock is short: run it with psql, "
+        "with SET lock_timeout = '50ms', before or after."}},
+      {"ViewStmt",
+       {"ddl",
+        "changes what the running application reads, and cannot be taken back where it adds columns. Create a view of another name, which runs here, or run it with psql."}},
       {"VacuumStmt", {"ddl", "is no part of a migration: Pawl vacuums on the way. Remove it."}},
       {"VariableSetStmt",
        {"ddl",

@@ -76,8 +76,14 @@ void DescribeBackfill(const Step& step, std::string& text) {
 }
 
 std::string UndoText(const Step& step) {
-  if (step.kind == StepKind::kCutOver) return "the same with the names in each other's place";
-  if (step.kind == StepKind::kWayBack) return "none: it is done when the run is taken back";
+  if (step.kind == StepKind::kCutOver) {
+    return step.inverse.empty() ? "by the steps of the way back"
+                                : "the same with the names in each other's place";
+  }
+  const bool is_for_the_way_back = step.sql.empty() && !step.inverse.empty();
+  if (step.kind == StepKind::kWayBack || is_for_the_way_back) {
+    return "none: it is done when the run is taken back";
+  }
   if (step.inverse.empty()) return "none";
   if (step.is_own && step.kind == StepKind::kDdl && step.inverse.find('\n') != std::string::npos) {
     return "drops what it made";

@@ -8,9 +8,17 @@
 
 #include "db/quote.h"
 #include "schema/ast_queries.h"
+#include "schema/attach_form.h"
 #include "schema/ddl_effects.h"
+#include "schema/detach_form.h"
+#include "schema/domain_form.h"
 #include "schema/drop_forms.h"
+#include "schema/form_steps.h"
+#include "schema/partitioned_index.h"
+#include "schema/refresh_form.h"
+#include "schema/reindex_form.h"
 #include "schema/rename_forms.h"
+#include "schema/short_forms.h"
 #include "schema/sql_tokens.h"
 #include "schema/type_change.h"
 
@@ -22,10 +30,6 @@ using db::QuoteName;
 
 // PostgreSQL's NAMEDATALEN less one.
 constexpr std::size_t kNameBytesMax = 63;
-constexpr const char* kNobodyWaits = "SHARE UPDATE EXCLUSIVE: everybody reads and writes meanwhile";
-constexpr const char* kMoment =
-    "ACCESS EXCLUSIVE, milliseconds; retried with a short lock time-out";
-
 std::vector<std::string> Strings(const AstArray& nodes) {
   std::vector<std::string> strings;
   for (const AstValue& node : nodes) strings.push_back(StringOf(node));
@@ -69,8 +73,6 @@ class Form {
       TakeCreateIndex(*index);
     } else if (const AstObject* drop = NodeOf(*node, "DropStmt")) {
       TakeDropIndex(*drop);
-    } else if (const AstObject* reindex = NodeOf(*node, "ReindexStmt")) {
-      TakeReindex(*reindex);
     } else {
       TakeAlter(*NodeOf(*node, "AlterTableStmt"));
     }
@@ -102,15 +104,9 @@ class Form {
 
   Step& Add(const std::string& title, const std::string& sql, const std::string& inverse,
             const std::string& lock, const std::string& why) {
-    Step step;
-    step.kind = StepKind::kDdl;
-    step.line = statement_.line;
-    step.title = title;
+    Step step = DdlStep(statement_.line, table_.name, title, lock, why);
     step.sql = sql;
     step.inverse = inverse;
-    step.lock = lock;
-    step.why = why;
-    step.table = table_.name;
     steps_.push_back(std::move(step));
     return steps_.back();
   }
@@ -128,21 +124,12 @@ class Form {
   // --- indexes ---
 
   std::string ValidIndex(const std::string& name, bool valid) const {
-    return fmt::format(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_index WHERE indexrelid = "
-        "pg_catalog.to_regclass({}) AND {}indisvalid)",
-        QuoteLiteral(QuoteName(table_.name.schema, name)), valid ? "" : "NOT ");
+    return HasIndex({table_.name.schema, name}, valid);
   }
 
   void AddIndex(const std::string& name, const std::string& sql, const std::string& why) {
-    const std::string drop =
-        "DROP INDEX CONCURRENTLY IF EXISTS " + QuoteName(table_.name.schema, name);
-    Step& step = Add(fmt::format("build index {} on {}", name, Readable(table_.name)), sql, drop,
-                     kNobodyWaits, why);
-    step.alone = true;
-    step.settled = ValidIndex(name, true);
-    step.leftover = ValidIndex(name, false);
-    step.clear = drop;
+    steps_.push_back(IndexStep(statement_.line, table_.name, name, sql, why));
+    Step& step = steps_.back();
     if (Ask(step.leftover)) {
       step.notes.push_back(
           fmt::format("An invalid index {} is there, left by a build that failed: it is dropped "
@@ -151,12 +138,14 @@ class Form {
     }
   }
 
-  void RefuseTaken(const std::string& name) {
+  // An invalid index is replaced.
+  void RefuseTaken(const std::string& name) { RefuseRelation(name, "i.indisvalid IS NOT FALSE"); }
+
+  void RefuseRelation(const std::string& name, const std::string& condition) {
     const std::string taken = fmt::format(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c LEFT JOIN pg_catalog.pg_index AS i ON "
-        "i.indexrelid = c.oid WHERE c.oid = pg_catalog.to_regclass({}) AND (i.indisvalid IS NOT "
-        "FALSE))",
-        QuoteLiteral(QuoteName(table_.name.schema, name)));
+        "i.indexrelid = c.oid WHERE c.oid = pg_catalog.to_regclass({}) AND {})",
+        QuoteLiteral(QuoteName(table_.name.schema, name)), condition);
     if (!Ask(taken)) return;
     Fail(fmt::format("there is a relation {} already", Readable({table_.name.schema, name})),
          "Choose another name, or remove the statement if that is the index that is meant.");
@@ -164,7 +153,7 @@ class Form {
 
   void TakeCreateIndex(const AstObject& index) {
     const std::string name = TextMember(index, "idxname");
-    RequireTable("an index");
+    RequireTable("");
     if (name.empty()) {
       Fail("the index has no name, by which Pawl would find it again after a crash",
            "Write CREATE INDEX name ON ….");
@@ -180,21 +169,15 @@ class Form {
           "leaves it alone.");
       return;
     }
+    if (table_.kind == 'p') {
+      RefuseRelation(name, "true");
+      steps_ = PartitionedIndexSteps(planning_, statement_, index, table_);
+      return;
+    }
     RefuseTaken(name);
     AddIndex(name, Concurrently(statement_.text),
              "CONCURRENTLY: it reads the table twice and waits for older transactions, but stops "
              "nobody.");
-  }
-
-  // "CREATE UNIQUE INDEX i ON …" -> "CREATE UNIQUE INDEX CONCURRENTLY i ON …". IF NOT EXISTS would
-  // take an invalid left-over for the index.
-  static std::string Concurrently(const std::string& sql) {
-    const TokenizedText text(sql);
-    const std::size_t index = text.Find("INDEX", 0);
-    std::size_t name = index + 1;
-    if (text[name].word == "CONCURRENTLY") ++name;
-    if (text[name].word == "IF") name += 3;
-    return text.Cut(0, index + 1) + " CONCURRENTLY " + text.Cut(name, text.size());
   }
 
   void TakeDropIndex(const AstObject& drop) {
@@ -256,49 +239,6 @@ SELECT n.nspname, c.relname, pg_catalog.pg_get_indexdef(c.oid), t.relname, i.ind
     step.clear = step.sql;
   }
 
-  void TakeReindex(const AstObject& reindex) {
-    const bool is_index = TextMember(reindex, "kind") == "REINDEX_OBJECT_INDEX";
-    const AstObject& relation = *ObjectMember(reindex, "relation");
-    const std::string name = TextMember(relation, "relname");
-    const std::string schema = TextMember(relation, "schemaname");
-    const std::string quoted = schema.empty() ? QuoteName(name) : QuoteName(schema, name);
-    const auto found = planning_.reading.session().Query(
-        R"(
-SELECT n.nspname, t.relname, pg_catalog.pg_has_role(t.relowner, 'USAGE') FROM pg_catalog.pg_class AS c
-  LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
-  JOIN pg_catalog.pg_class AS t ON t.oid = coalesce(i.indrelid, c.oid)
-  JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace WHERE c.oid = pg_catalog.to_regclass($1))",
-        {quoted});
-    if (found.rows.empty()) {
-      Fail(fmt::format("{} does not exist", quoted), "Check its name and the search path.");
-    }
-    table_.name = {db::ToText(found.rows[0][0]), db::ToText(found.rows[0][1])};
-    if (!db::ToBool(found.rows[0][2])) {
-      Fail(fmt::format("only the owner of {} may do this", Readable(table_.name)),
-           "Connect as the owner, or as a member of the owner's role.");
-    }
-    Step& step =
-        Add(fmt::format("reindex {}", name),
-            fmt::format("REINDEX {} CONCURRENTLY {}", is_index ? "INDEX" : "TABLE", quoted), "",
-            kNobodyWaits, "CONCURRENTLY: a new index beside the old one, then a swap.");
-    step.alone = true;
-    step.notes.push_back("There is nothing to take back: the index holds the same.");
-    // What a REINDEX that failed leaves beside the index: its name and _ccnew, or _ccold.
-    const std::string left = fmt::format(
-        "FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid JOIN "
-        "pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_catalog.pg_class AS t ON "
-        "t.oid = i.indrelid WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND "
-        "n.nspname = {} AND t.relname = {}",
-        QuoteLiteral(table_.name.schema), QuoteLiteral(table_.name.name));
-    const auto names =
-        planning_.reading.session().Query("SELECT pg_catalog.quote_ident(c.relname) " + left);
-    for (const db::Row& row : names.rows) {
-      step.notes.push_back(fmt::format(
-          "An invalid index {} is there, left by a REINDEX that failed. Drop it when this is done.",
-          db::ToText(row[0])));
-    }
-  }
-
   // --- ALTER TABLE ---
 
   void TakeAlter(const AstObject& alter) {
@@ -321,24 +261,12 @@ SELECT n.nspname, t.relname, pg_catalog.pg_has_role(t.relowner, 'USAGE') FROM pg
     }
   }
 
-  std::string HasConstraint(const std::string& name, const char* condition) const {
-    return fmt::format(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = "
-        "pg_catalog.to_regclass({}) AND conname = {}{})",
-        QuoteLiteral(table_sql()), QuoteLiteral(name), condition);
-  }
-
   std::string DropConstraint(const std::string& name) const {
-    return fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", table_sql(), QuoteName(name));
+    return schema::DropConstraint(table_.name, name);
   }
 
   void AddValidation(const std::string& name) {
-    Step& step =
-        Add(fmt::format("validate {} of {}", name, Readable(table_.name)),
-            fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", table_sql(), QuoteName(name)), "",
-            kNobodyWaits, "It reads every row and stops nobody.");
-    step.alone = true;
-    step.settled = HasConstraint(name, " AND convalidated");
+    steps_.push_back(ValidationStep(statement_.line, table_.name, name));
   }
 
   // Reads the rows under a lock that lets everybody work; SET NOT NULL then trusts the check.
@@ -379,7 +307,7 @@ SELECT n.nspname, t.relname, pg_catalog.pg_has_role(t.relowner, 'USAGE') FROM pg
   }
 
   void RefuseTakenConstraint(const std::string& name) {
-    if (!Ask(HasConstraint(name, ""))) return;
+    if (!Ask(HasConstraint(table_.name, name, ""))) return;
     Fail(fmt::format("{} has a constraint {} already", Readable(table_.name), name),
          "Choose another name, or remove the statement if that is the constraint that is meant.");
   }
@@ -457,12 +385,10 @@ SELECT n.nspname, t.relname, pg_catalog.pg_has_role(t.relowner, 'USAGE') FROM pg
 bool HasOnlineForm(const AstValue& node) {
   if (NodeOf(node, "IndexStmt") != nullptr) return true;
   if (IsTypeChange(node) || IsRename(node) || IsDrop(node)) return true;
+  if (IsAttach(node) || IsDetach(node) || IsReindex(node)) return true;
+  if (IsRefresh(node) || IsDomainConstraint(node) || IsShortForm(node)) return true;
   if (const AstObject* drop = NodeOf(node, "DropStmt")) {
     return TextMember(*drop, "removeType") == "OBJECT_INDEX";
-  }
-  if (const AstObject* reindex = NodeOf(node, "ReindexStmt")) {
-    const std::string kind = TextMember(*reindex, "kind");
-    return kind == "REINDEX_OBJECT_INDEX" || kind == "REINDEX_OBJECT_TABLE";
   }
   const AstObject* alter = NodeOf(node, "AlterTableStmt");
   if (alter == nullptr || TextMember(*alter, "objtype") != "OBJECT_TABLE") return false;

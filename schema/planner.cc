@@ -8,12 +8,18 @@
 #include "db/error.h"
 #include "db/quote.h"
 #include "schema/add_column.h"
+#include "schema/attach_form.h"
 #include "schema/backfill_planner.h"
+#include "schema/detach_form.h"
+#include "schema/domain_form.h"
 #include "schema/drop_forms.h"
 #include "schema/move_checks.h"
 #include "schema/online_forms.h"
+#include "schema/refresh_form.h"
+#include "schema/reindex_form.h"
 #include "schema/rename_forms.h"
 #include "schema/schema_view.h"
+#include "schema/short_forms.h"
 #include "schema/throttle_options.h"
 #include "schema/type_change.h"
 
@@ -231,6 +237,12 @@ void PlanOnline(Planning& planning, const Statement& statement) {
   if (IsTypeChange(*node)) return PlanTypeChange(planning, statement);
   if (IsRename(*node)) return PlanRename(planning, statement);
   if (IsDrop(*node)) return PlanDrop(planning, statement);
+  if (IsAttach(*node)) return PlanAttach(planning, statement);
+  if (IsDetach(*node)) return PlanDetach(planning, statement);
+  if (IsReindex(*node)) return PlanReindex(planning, statement);
+  if (IsRefresh(*node)) return PlanRefresh(planning, statement);
+  if (IsDomainConstraint(*node)) return PlanDomainConstraint(planning, statement);
+  if (IsShortForm(*node)) return PlanShortForm(planning, statement);
   for (Step& step : OnlineSteps(planning, statement)) planning.Add(std::move(step));
 }
 

@@ -137,7 +137,18 @@ TEST(OnlineDdlTest, IsTakenForThePlannerToMakeStepsOf) {
     EXPECT_TRUE(statement.refusals.empty()) << text;
   }
   EXPECT_EQ(Parse("DROP INDEX i").kind, StatementKind::kOnlineDdl);
-  EXPECT_EQ(Parse("REINDEX TABLE t").kind, StatementKind::kOnlineDdl);
+  for (const char* text :
+       {"REINDEX TABLE t", "REINDEX INDEX i", "REINDEX SCHEMA s", "REINDEX DATABASE d",
+        "ALTER TABLE t ATTACH PARTITION p DEFAULT", "ALTER TABLE t DETACH PARTITION p",
+        "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
+        "ALTER TABLE t DETACH PARTITION p FINALIZE", "REFRESH MATERIALIZED VIEW v",
+        "ALTER DOMAIN d ADD CONSTRAINT c CHECK (VALUE > 0)", "ALTER TYPE e RENAME VALUE 'a' TO 'b'",
+        "ALTER TABLE t ALTER c SET STATISTICS 500", "ALTER TABLE t ALTER c SET STORAGE external",
+        "ALTER TABLE t ALTER c SET COMPRESSION pglz", "CREATE VIEW v AS SELECT 1"}) {
+    const Statement statement = Parse(text);
+    EXPECT_EQ(statement.kind, StatementKind::kOnlineDdl) << text;
+    EXPECT_TRUE(statement.refusals.empty()) << text;
+  }
   EXPECT_EQ(Parse("DROP TABLE t").kind, StatementKind::kOnlineDdl);
   EXPECT_TRUE(Parse("ALTER TYPE e ADD VALUE 'a'").refusals.empty());
 }
@@ -149,16 +160,25 @@ TEST(OtherDdlTest, EverythingElseIsRefusedByName) {
       {"ALTER TABLE t ADD CONSTRAINT c UNIQUE USING INDEX i", "ddl: This form of ADD CONSTRAINT"},
       {"ALTER TABLE t SET UNLOGGED", "ddl: SET UNLOGGED rewrites the whole table"},
       {"ALTER TABLE t SET TABLESPACE fast", "ddl: SET TABLESPACE copies the whole table"},
-      {"ALTER TABLE t ATTACH PARTITION p DEFAULT", "ddl: ATTACH PARTITION reads the whole"},
-      {"ALTER TABLE t DETACH PARTITION p", "ddl: DETACH PARTITION stops all reads"},
-      {"ALTER TYPE e RENAME VALUE 'a' TO 'b'", "ddl: ALTER TYPE is not known"},
+      {"ALTER TABLE t SET ACCESS METHOD heap", "ddl: SET ACCESS METHOD rewrites"},
+      {"ALTER INDEX i SET TABLESPACE fast", "ddl: ALTER INDEX is not known to this version. SET"},
+      {"CLUSTER t USING i", "ddl: CLUSTER writes all rows anew"},
+      {"VACUUM FULL t", "ddl: VACUUM is no part of a migration"},
+      {"REINDEX SYSTEM d", "ddl: REINDEX of the system catalogues"},
+      {"CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION f()",
+       "ddl: CREATE TRIGGER changes what"},
+      {"CREATE RULE r AS ON INSERT TO t DO NOTHING", "ddl: CREATE RULE changes what"},
+      {"CREATE POLICY o ON t USING (true)", "ddl: CREATE POLICY changes which rows"},
+      {"ALTER POLICY o ON t USING (true)", "ddl: ALTER POLICY changes which rows"},
+      {"DROP TRIGGER g ON t", "ddl: DROP TRIGGER cannot be taken back"},
+      {"ALTER DOMAIN d SET NOT NULL", "ddl: ALTER DOMAIN is not known"},
       {"ALTER TABLE t ENABLE ROW LEVEL SECURITY", "ddl: This form of ALTER TABLE"},
       {"ALTER TABLE t ADD a int, DROP b", "ddl: ALTER TABLE with several changes"},
       {"ALTER VIEW v ALTER c SET DEFAULT 1", "ddl: ALTER of anything but a table"},
       {"ALTER VIEW t RENAME TO u", "ddl: ALTER VIEW changes a name"},
       {"CREATE SCHEMA s CREATE TABLE t (a int)", "ddl: CREATE SCHEMA with elements"},
       {"CREATE TEMP SEQUENCE s", "ddl: A temporary sequence"},
-      {"CREATE OR REPLACE VIEW v AS SELECT 1", "ddl: CREATE OR REPLACE VIEW is not known"},
+      {"CREATE OR REPLACE VIEW v AS SELECT 1", "ddl: CREATE OR REPLACE VIEW changes what"},
       {"DROP VIEW t", "ddl: DROP VIEW cannot be taken back"},
       {"TRUNCATE t", "ddl: TRUNCATE throws all rows away"},
       {"VACUUM t", "ddl: VACUUM is no part of a migration"},
