@@ -128,6 +128,28 @@ std::optional<std::string> IndexOver(const std::string& definition, const Column
   return edits.Take();
 }
 
+std::optional<std::string> StatisticsOver(const std::string& definition, const ColumnChange& change,
+                                          const std::string& name) {
+  const std::optional<AstValue> tree = ParseOneStatement(definition);
+  if (!tree || NodeOf(*tree, "CreateStatsStmt") == nullptr) return std::nullopt;
+  Edits edits(definition);
+  std::size_t after_name = 3;
+  while (after_name + 1 < edits.size() && edits[after_name].word == ".") after_name += 2;
+  const std::size_t on = edits.Find("ON", after_name, 0);
+  const std::size_t from = edits.Find("FROM", on, 0);
+  if (from >= edits.size()) return std::nullopt;
+  for (std::size_t i = 2; i < after_name; ++i) edits.Replace(i, i == 2 ? name : "");
+  for (std::size_t i = on + 1; i < from; ++i) {
+    const bool is_alone =
+        (i == on + 1 || edits[i - 1].word == ",") && (i + 1 == from || edits[i + 1].word == ",");
+    if (is_alone && edits[i].depth == 0 && edits.IsName(i, change.column)) {
+      edits.Replace(i, QuoteName(change.other));
+    }
+  }
+  if (!edits.RenameReferences(*tree, change)) return std::nullopt;
+  return edits.Take();
+}
+
 std::optional<std::string> CheckOver(const std::string& definition, const ColumnChange& change) {
   Edits edits(std::string(kAddConstraint) + WithoutNotValid(definition));
   const std::optional<AstValue> tree = ParseOneStatement(edits.sql());

@@ -26,6 +26,11 @@ struct ColumnChange {
 std::optional<std::string> IndexOver(const std::string& definition, const ColumnChange& change,
                                      const std::string& name, const std::string& tablespace);
 
+// "CREATE STATISTICS s (ndistinct) ON c, b FROM t" -> "CREATE STATISTICS name (ndistinct) ON other, b
+// FROM t"; `name` is quoted, with its schema.
+std::optional<std::string> StatisticsOver(const std::string& definition, const ColumnChange& change,
+                                          const std::string& name);
+
 // "CHECK ((c > 0)) NOT VALID" -> "CHECK ((other > 0))".
 std::optional<std::string> CheckOver(const std::string& definition, const ColumnChange& change);
 

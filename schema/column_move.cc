@@ -6,6 +6,7 @@
 #include <map>
 
 #include "db/quote.h"
+#include "schema/dependent_swap.h"
 
 namespace pawl::schema {
 namespace {
@@ -88,6 +89,28 @@ Building KeptIndex(const ColumnMove& move, const IndexUse& index, std::string& o
   return building;
 }
 
+// Filled by the ANALYZE before the cut-over.
+Building StatisticsBuilding(const ColumnMove& move, const StatisticsUse& statistics,
+                            std::string& obstacle) {
+  const std::string name = SuffixedName(statistics.name.name, move.incoming_suffix);
+  const std::string sql_name = QuoteName(statistics.name.schema, name);
+  const auto sql = StatisticsOver(statistics.definition, Change(move), sql_name);
+  if (!sql) obstacle = "statistics object " + statistics.name.name;
+  Building building;
+  building.title =
+      fmt::format("create statistics {} on {} of {}", name, move.incoming, Readable(move.table));
+  building.sql = sql.value_or("");
+  building.undo = "DROP STATISTICS IF EXISTS " + sql_name;
+  building.is_long = true;
+  building.settled = fmt::format(
+      "SELECT EXISTS (SELECT FROM pg_catalog.pg_statistic_ext AS s JOIN pg_catalog.pg_namespace AS n "
+      "ON n.oid = s.stxnamespace WHERE n.nspname = {} AND s.stxname = {})",
+      QuoteLiteral(statistics.name.schema), QuoteLiteral(name));
+  building.table = move.table;
+  building.why = fmt::format("It becomes {}.", statistics.name.name);
+  return building;
+}
+
 // Both sides of a foreign key but the moved table.
 std::vector<TableName> OtherSide(const ForeignKeyUse& key) {
   return key.table == key.other ? std::vector<TableName>{} : std::vector<TableName>{key.other};
@@ -111,10 +134,14 @@ class Swap {
   explicit Swap(const ColumnMove& move) : move_(move), table_(Sql(move.table)) {}
 
   std::string Render() {
+    const DependentSwap dependents = Dependents();
+    sql_ += RenderViewLocks(dependents);
     Lock();
+    sql_ += RenderTakenDown(dependents);
     TakeOff();
     Rename();
     PutOn();
+    sql_ += RenderPutUp(dependents);
     return std::move(sql_);
   }
 
@@ -122,6 +149,11 @@ class Swap {
   template <typename... Arguments>
   void Add(std::string_view format, const Arguments&... arguments) {
     sql_ += fmt::vformat(format, fmt::make_format_args(arguments...)) + ";\n";
+  }
+
+  DependentSwap Dependents() const {
+    return {move_.table,          move_.outgoing, move_.incoming,
+            move_.outgoing_after, move_.is_same,  move_.uses.dependents};
   }
 
   void Lock() {
@@ -150,6 +182,10 @@ class Swap {
     }
     for (const CheckUse& check : move_.uses.checks) {
       Add("ALTER TABLE {} DROP CONSTRAINT {}", table_, QuoteName(check.name));
+    }
+    for (const StatisticsUse& statistics : move_.uses.statistics) {
+      Add("ALTER STATISTICS {} RENAME TO {}", Sql(statistics.name),
+          QuoteName(SuffixedName(statistics.name.name, move_.outgoing_suffix)));
     }
     if (move_.uses.identity != 0) TakeOffIdentity();
     if (!move_.uses.default_value.empty() && !move_.shares_default) {
@@ -203,6 +239,7 @@ class Swap {
     for (const ForeignKeyUse& key : uses.foreign_keys) {
       RenameConstraint(key.table, key.name, key.comment);
     }
+    for (const StatisticsUse& statistics : uses.statistics) PutOnStatistics(statistics);
     if (move_.is_back) return;  // The column kept the rest.
     for (const std::string& setting : uses.settings) {
       Add("ALTER TABLE {} ALTER COLUMN {} {}", table_, column, setting);
@@ -243,6 +280,19 @@ class Swap {
     if (index.is_clustered) Add("ALTER TABLE {} CLUSTER ON {}", table_, QuoteName(index.name));
   }
 
+  void PutOnStatistics(const StatisticsUse& statistics) {
+    const std::string& name = statistics.name.name;
+    const std::string built = SuffixedName(name, move_.incoming_suffix);
+    Add("ALTER STATISTICS {} RENAME TO {}", QuoteName(statistics.name.schema, built),
+        QuoteName(name));
+    if (move_.is_back) return;
+    Add("ALTER STATISTICS {} OWNER TO {}", Sql(statistics.name), statistics.owner);
+    if (!statistics.target.empty()) {
+      Add("ALTER STATISTICS {} SET STATISTICS {}", Sql(statistics.name), statistics.target);
+    }
+    sql_ += Comment("STATISTICS " + Sql(statistics.name), statistics.comment);
+  }
+
   void RenameConstraint(const TableName& table, const std::string& name,
                         const std::string& comment) {
     Add("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", Sql(table),
@@ -271,6 +321,10 @@ std::vector<Building> BuildingsOf(const ColumnMove& move, std::string& obstacle)
     if (!definition) obstacle = "constraint " + check.name;
     AddConstraint(move.table, {}, SuffixedName(check.name, move.incoming_suffix),
                   definition.value_or(""), check.is_validated, buildings);
+  }
+  for (const StatisticsUse& statistics : move.uses.statistics) {
+    if (move.is_back) continue;
+    buildings.push_back(StatisticsBuilding(move, statistics, obstacle));
   }
   if (move.uses.not_null) {
     AddConstraint(move.table, {}, NotNullName(move),

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "db/quote.h"
-#include "schema/shape_trigger.h"
+#include "schema/standing_guard.h"
 
 namespace pawl::schema {
 namespace {
@@ -15,62 +15,26 @@ using db::ToText;
 
 std::string OrEmpty(const db::Value& value) { return value.value_or(""); }
 
-// One text: what hangs on the column and how it is defined, without our own triggers and indexes. The
-// constraints of contype n are NOT NULL, which the column itself says too, in every version.
-std::string StandingSql(const TableName& table, const std::string& column) {
-  return fmt::format(
-      R"sql(SELECT coalesce(pg_catalog.string_agg(DISTINCT line, '; ' ORDER BY line), 'nothing') FROM (
-  SELECT o.type || ' ' || o.identity || coalesce(
-           CASE WHEN d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-                THEN ' ' || pg_catalog.pg_get_constraintdef(d.objid)
-                WHEN d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-                THEN ' ' || (SELECT pg_catalog.pg_get_indexdef(i.indexrelid)
-                               FROM pg_catalog.pg_index AS i WHERE i.indexrelid = d.objid) END, '')
-           AS line
-    FROM pg_catalog.pg_attribute AS a
-    JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-     AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
-   CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) AS o
-   WHERE a.attrelid = pg_catalog.to_regclass({0}) AND a.attname = {1}
-     AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-     AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
-                      WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
-                        AND pg_catalog.starts_with(t.tgname::text, {2}))
-     AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k
-                      WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid
-                        AND k.contype = 'n')
-     AND NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c
-                      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
-                        AND c.relkind = 'i' AND pg_catalog.right(c.relname::text, {4}) = {3})
-  UNION ALL
-  SELECT word FROM pg_catalog.pg_attribute AS a
-   CROSS JOIN LATERAL (VALUES (a.attnotnull, 'NOT NULL'),
-                              (a.atthasdef, 'default ' || (SELECT pg_catalog.pg_get_expr(e.adbin, e.adrelid)
-                                                             FROM pg_catalog.pg_attrdef AS e
-                                                            WHERE e.adrelid = a.attrelid AND e.adnum = a.attnum)),
-                              (a.attidentity <> '', 'identity')) AS words (is_so, word)
-   WHERE a.attrelid = pg_catalog.to_regclass({0}) AND a.attname = {1} AND is_so
-) AS lines)sql",
-      db::QuoteLiteral(QuoteName(table.schema, table.name)), db::QuoteLiteral(column),
-      db::QuoteLiteral(kShapeTriggerPrefix), db::QuoteLiteral(kOldSuffix),
-      std::string_view(kOldSuffix).size());
-}
-
 // Thread safety: none. Lives for one reading.
 class Reading {
  public:
-  Reading(db::Session& session, const TableShape& table, const std::string& column)
-      : session_(session), table_(table), column_(column), oid_(std::to_string(table.oid)) {}
+  Reading(db::Session& session, const TableShape& table, const std::string& column, ColumnFate fate)
+      : session_(session),
+        table_(table),
+        column_(column),
+        fate_(fate),
+        oid_(std::to_string(table.oid)) {}
 
   ColumnUses Read() {
     ReadColumn();
     ReadTableObstacles();
-    ReadDependents();
+    ReadOtherDependents();
     ReadSequence();
     ReadIndexes();
     ReadConstraints();
+    ReadStatistics();
     ReadGrants();
-    uses_.standing = ToText(session_.Query(StandingSql(table_.name, column_)).rows.at(0)[0]);
+    uses_.standing = ToText(session_.Query(StandingSql(table_.name, column_, fate_)).rows.at(0)[0]);
     return std::move(uses_);
   }
 
@@ -121,7 +85,13 @@ SELECT a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
   }
 
   void ReadTableObstacles() {
-    const db::Row row = Ask(R"(
+    // A list of columns sends no other; one that names the column is tied to it, and refused by name.
+    const char* listed =
+        session_.server_version() >= 150000
+            ? " AND (SELECT a.attname FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND "
+              "a.attnum = $2::integer) = ANY (p.attnames)"
+            : "";
+    const db::Row row = Ask(fmt::format(R"(
 SELECT c.reloftype <> 0,
        (SELECT i.inhrelid::pg_catalog.regclass::text FROM pg_catalog.pg_inherits AS i
          WHERE i.inhparent = c.oid LIMIT 1),
@@ -132,10 +102,11 @@ SELECT c.reloftype <> 0,
          WHERE (u.atttypid = c.reltype OR t.typelem = c.reltype AND c.reltype <> 0)
            AND NOT u.attisdropped LIMIT 1),
        (SELECT p.pubname FROM pg_catalog.pg_publication_tables AS p
-         WHERE p.schemaname = n.nspname AND p.tablename = c.relname LIMIT 1),
+         WHERE p.schemaname = n.nspname AND p.tablename = c.relname{} ORDER BY 1 LIMIT 1),
        c.relreplident = 'i', $2::text
   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
- WHERE c.oid = $1::pg_catalog.oid)")
+ WHERE c.oid = $1::pg_catalog.oid)",
+                                        listed))
                             .rows.at(0);
     const std::string name = Readable(table_.name);
     if (table_.kind == 'p') ObstructMove(fmt::format("{} is partitioned", name));
@@ -143,10 +114,10 @@ SELECT c.reloftype <> 0,
     if (row[1]) ObstructMove(fmt::format("{} inherits from {}", *row[1], name));
     if (row[2]) ObstructMove(fmt::format("{} belongs to {}", name, *row[2]));
     if (row[3]) ObstructMove(fmt::format("{} has a column of its row type", *row[3]));
-    if (row[4]) {
-      ObstructMove(
-          fmt::format("publication {} publishes {}, and its subscribers would lack the columns",
-                      *row[4], name));
+    uses_.publication = OrEmpty(row[4]);
+    if (row[4] && fate_ == ColumnFate::kDropped) {
+      ObstructMove(fmt::format(
+          "publication {} publishes {}, and its subscribers would lack the column", *row[4], name));
     }
     if (ToBool(row[5])) {
       ObstructMove(fmt::format("the replica identity of {} is an index of its own", name));
@@ -154,8 +125,10 @@ SELECT c.reloftype <> 0,
   }
 
   // Everything that PostgreSQL's books tie to the column, but what can be moved.
-  void ReadDependents() {
-    const db::Result found = Ask(R"(
+  void ReadOtherDependents() {
+    uses_.dependents = ReadDependents(session_, table_.name, column_, fate_);
+    Obstruct(DependentsObstacle(session_, table_.name, column_, fate_, uses_.dependents));
+    const db::Result found = Ask(std::string(R"(
 SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
   FROM pg_catalog.pg_depend AS d
  WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
@@ -168,10 +141,27 @@ SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
                WHERE c.oid = d.objid AND c.contype IN ('c', 'f', 'p', 'u', 'n')))
    AND NOT (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND EXISTS (
               SELECT FROM pg_catalog.pg_attrdef AS a
-               WHERE a.oid = d.objid AND a.adrelid = d.refobjid AND a.adnum = d.refobjsubid))
- ORDER BY 1)");
+               WHERE a.oid = d.objid AND a.adrelid = d.refobjid AND a.adnum = d.refobjsubid)))") +
+                                 NotCarriedSql() + "\n ORDER BY 1");
     if (found.rows.empty()) return;
     Obstruct(fmt::format("{} depends on it", ToText(found.rows[0][0])));
+  }
+
+  // The rules of a view that is dropped go and come with it; of one that stays, its own words only.
+  std::string NotCarriedSql() const {
+    if (fate_ == ColumnFate::kDropped) return {};
+    return fmt::format(
+        R"(
+   AND d.classid <> 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass
+   AND NOT EXISTS (
+         SELECT FROM ({}) AS c
+          WHERE CASE c.kind
+                WHEN 'policy' THEN d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND d.objid = c.oid
+                WHEN 'trigger' THEN d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND d.objid = c.oid
+                ELSE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND EXISTS (
+                       SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.oid = d.objid AND r.ev_class = c.oid
+                          AND (r.rulename = '_RETURN' OR {})) END))",
+        DependentsSql(table_.name, column_, fate_), fate_ == ColumnFate::kNewType);
   }
 
   void ReadSequence() {
@@ -337,6 +327,34 @@ SELECT k.contype, k.conname, tn.nspname, t.relname, f.relname IS NOT NULL, fn.ns
     }
   }
 
+  void ReadStatistics() {
+    if (fate_ == ColumnFate::kDropped) return;
+    const db::Result found = Ask(R"(
+SELECT n.nspname, s.stxname, pg_catalog.pg_get_statisticsobjdef(s.oid),
+       pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(s.stxowner)),
+       CASE WHEN s.stxstattarget >= 0 THEN s.stxstattarget::text END,
+       pg_catalog.obj_description(s.oid, 'pg_statistic_ext'),
+       pg_catalog.pg_has_role(s.stxowner, 'USAGE')
+  FROM pg_catalog.pg_statistic_ext AS s
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = s.stxnamespace
+ WHERE s.stxrelid = $1::pg_catalog.oid AND EXISTS (
+         SELECT FROM pg_catalog.pg_depend AS d
+          WHERE d.classid = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass AND d.objid = s.oid
+            AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+            AND d.refobjid = s.stxrelid AND d.refobjsubid = $2::integer)
+ ORDER BY 1, 2)");
+    for (const db::Row& row : found.rows) {
+      uses_.statistics.push_back({{ToText(row[0]), ToText(row[1])},
+                                  ToText(row[2]),
+                                  ToText(row[3]),
+                                  OrEmpty(row[4]),
+                                  OrEmpty(row[5])});
+      if (ToBool(row[6])) continue;
+      ObstructMove(fmt::format("statistics object {} belongs to {}, which this role may not act as",
+                               ToText(row[1]), ToText(row[3])));
+    }
+  }
+
   void ReadGrants() {
     const std::string from = fmt::format(
         "pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid WHERE "
@@ -352,6 +370,7 @@ SELECT k.contype, k.conname, tn.nspname, t.relname, f.relname IS NOT NULL, fn.ns
   db::Session& session_;
   const TableShape& table_;
   const std::string& column_;
+  const ColumnFate fate_;
   const std::string oid_;
   std::string attnum_;
   ColumnUses uses_;
@@ -359,58 +378,9 @@ SELECT k.contype, k.conname, tn.nspname, t.relname, f.relname IS NOT NULL, fn.ns
 
 }  // namespace
 
-ColumnUses ReadColumnUses(db::Session& session, const TableShape& table,
-                          const std::string& column) {
-  return Reading(session, table, column).Read();
-}
-
-namespace {
-
-std::string Guard(const TableName& table, const std::string& column, const std::string& expected,
-                  const char* since, const char* remedy) {
-  return "DO " + DollarQuoted(fmt::format(
-                     R"(
-DECLARE
-  pawl_expected text := {};
-  pawl_standing text := (
-{});
-BEGIN
-  IF pawl_standing IS DISTINCT FROM pawl_expected THEN
-    RAISE EXCEPTION 'Other things hang on column % of % than {}. Then: %. Now: %. {}',
-      {}, {}, coalesce(pawl_expected, 'not known'), pawl_standing;
-  END IF;
-END
-)",
-                     expected, StandingSql(table, column), since, remedy, db::QuoteLiteral(column),
-                     db::QuoteLiteral(Readable(table))));
-}
-
-}  // namespace
-
-std::string RenderStandingGuard(const TableName& table, const std::string& column,
-                                const std::string& standing) {
-  return Guard(table, column, db::QuoteLiteral(standing), "when this was planned",
-               "Put it back as it was, then resume; or take the run back and plan anew.");
-}
-
-std::string RenderStandingNote(const TableName& table, const std::string& column,
-                               const std::string& function) {
-  return "DO " + DollarQuoted(fmt::format(
-                     R"(
-BEGIN
-  EXECUTE pg_catalog.format('COMMENT ON FUNCTION {}() IS %L', (
-{}));
-END
-)",
-                     function, StandingSql(table, column)));
-}
-
-std::string RenderNotedGuard(const TableName& table, const std::string& column,
-                             const std::string& function) {
-  return Guard(table, column,
-               fmt::format("pg_catalog.obj_description(pg_catalog.to_regprocedure({}), 'pg_proc')",
-                           db::QuoteLiteral(function + "()")),
-               "at the cut-over", "Put it back as it was, then resume.");
+ColumnUses ReadColumnUses(db::Session& session, const TableShape& table, const std::string& column,
+                          ColumnFate fate) {
+  return Reading(session, table, column, fate).Read();
 }
 
 }  // namespace pawl::schema

@@ -1,6 +1,6 @@
 // All that hangs on one column of a table, as far as it can be moved to another: indexes,
-// constraints on either side, default, identity, sequence, comment, grants. What cannot be moved is
-// named.
+// constraints on either side, default, identity, sequence, comment, grants, and what reads it in words
+// of its own (schema/dependents.h). What cannot be moved is named.
 //
 // Thread safety: none. Functions use the session given to them.
 #pragma once
@@ -11,6 +11,7 @@
 #include "db/session.h"
 #include "schema/catalog.h"
 #include "schema/column_definitions.h"
+#include "schema/dependents.h"
 
 namespace pawl::schema {
 
@@ -48,6 +49,15 @@ struct ForeignKeyUse {
   std::string comment;
 };
 
+// A statistics object. It stays with its column, renamed, like a plain index.
+struct StatisticsUse {
+  TableName name;
+  std::string definition;  // pg_get_statisticsobjdef().
+  std::string owner;       // Quoted where needed.
+  std::string target;      // As SET STATISTICS wants it; empty: the default.
+  std::string comment;
+};
+
 struct SequenceUse {
   TableName name;  // Empty: there is none.
   bool is_identity = false;
@@ -69,6 +79,8 @@ struct ColumnUses {
   std::vector<IndexUse> indexes;
   std::vector<CheckUse> checks;
   std::vector<ForeignKeyUse> foreign_keys;
+  std::vector<StatisticsUse> statistics;
+  std::vector<Dependent> dependents;
   // What else a column of that name had: ends of ALTER TABLE … ALTER COLUMN …, grants as
   // "SELECT (%) ON … TO …" with % for the column.
   std::vector<std::string> settings;
@@ -81,25 +93,14 @@ struct ColumnUses {
   // beginning of a sentence, or empty.
   std::string obstacle;
   std::string move_obstacle;
+  // A publication that would send a second column to subscribers who have none; or empty.
+  std::string publication;
 
   const std::string& why_not() const { return obstacle.empty() ? move_obstacle : obstacle; }
 };
 
 // Requires that the table exists and has the column.
-ColumnUses ReadColumnUses(db::Session& session, const TableShape& table, const std::string& column);
-
-// A statement that fails, with a sentence, where other things hang on the column than `standing`
-// says. A column takes over hours after it was planned: an index, a constraint or a NOT NULL that
-// somebody has made since would stay behind on the old column, unseen, and go with the contract.
-std::string RenderStandingGuard(const TableName& table, const std::string& column,
-                                const std::string& standing);
-
-// The same for the way back. What hangs on the new column is defined in other words than on the old
-// one: those that PostgreSQL finds for it at the cut-over. A statement that notes them then, as the
-// comment of Pawl's own `function` (quoted, without parentheses), and the guard that compares.
-std::string RenderStandingNote(const TableName& table, const std::string& column,
-                               const std::string& function);
-std::string RenderNotedGuard(const TableName& table, const std::string& column,
-                             const std::string& function);
+ColumnUses ReadColumnUses(db::Session& session, const TableShape& table, const std::string& column,
+                          ColumnFate fate);
 
 }  // namespace pawl::schema

@@ -6,6 +6,7 @@
 #include "schema/ast_queries.h"
 #include "schema/column_uses.h"
 #include "schema/move_checks.h"
+#include "schema/standing_guard.h"
 #include "schema/statement_check.h"
 
 namespace pawl::schema {
@@ -245,7 +246,7 @@ SELECT 'the partitioned table ' || inhparent::pg_catalog.regclass::text
            "Check its name.");
     }
     Require();
-    const ColumnUses uses = ReadColumnUses(session(), table_, column);
+    const ColumnUses uses = ReadColumnUses(session(), table_, column, ColumnFate::kDropped);
     RefuseUses(column, uses);
     AddColumnSteps(column, uses);
   }
@@ -300,8 +301,8 @@ SELECT 'the partitioned table ' || inhparent::pg_catalog.regclass::text
         Readable(table_.name)));
     step.sql = fmt::format(
         "LOCK TABLE {0} IN ACCESS EXCLUSIVE MODE;\n{1};\nALTER TABLE {0} RENAME COLUMN {2} TO {3}",
-        sql, RenderStandingGuard(table_.name, column, uses.standing), QuoteName(column),
-        QuoteName(aside));
+        sql, RenderStandingGuard(table_.name, column, ColumnFate::kDropped, uses.standing),
+        QuoteName(column), QuoteName(aside));
     step.inverse = fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", sql, QuoteName(aside),
                                QuoteName(column));
     if (lifts_not_null) {

@@ -95,6 +95,26 @@ void RequireNoMove(const Planning& planning, const Place& place, const TableShap
          "End it with `pawl contract RUN` first, or take it back; `pawl status` lists the runs.");
 }
 
+void RequireNoMove(const Planning& planning, const Place& place,
+                   const std::vector<TableName>& views) {
+  for (const TableName& view : views) {
+    RequireNotMoved(planning, place, view);
+    RequireContracted(planning, place, view);
+  }
+}
+
+void RequireUnpartitioned(const Place& place, const TableShape& table) {
+  if (table.kind != 'p' && !table.is_partition) return;
+  FailAt(
+      place,
+      fmt::format("{} is {}: a partition has the types of the whole at every moment, so none can "
+                  "change before the others, and neither an index nor a foreign key of the whole "
+                  "can be built beside the old one while others write",
+                  Readable(table.name), table.kind == 'p' ? "partitioned" : "a partition"),
+      "Make a table of the new type, partitioned alike; fill its partitions one by one by INSERT … "
+      "SELECT, which Pawl runs in batches; attach what is complete, and rename both.");
+}
+
 void RequireOwnTable(const Place& place, const TableShape& table) {
   if (table.kind != 'r' && table.kind != 'p') {
     FailAt(place, fmt::format("{} is no table", Readable(table.name)), "Name a table.");

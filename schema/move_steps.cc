@@ -8,9 +8,11 @@
 #include "schema/ast_queries.h"
 #include "schema/backfill_planner.h"
 #include "schema/column_move.h"
+#include "schema/dependent_swap.h"
 #include "schema/move_checks.h"
 #include "schema/quiet_fill.h"
 #include "schema/shape_trigger.h"
+#include "schema/standing_guard.h"
 #include "schema/statement_check.h"
 #include "schema/statement_facts.h"
 
@@ -38,6 +40,7 @@ class MoveSteps {
 
   void Add() {
     CheckTriggers();
+    CheckPublication();
     PlanUpdate();
     ReadDefault();
     MakeTriggers();
@@ -61,6 +64,8 @@ class MoveSteps {
 
   std::string readable_table() const { return Readable(request_.table.name); }
 
+  ColumnFate fate() const { return request_.is_same ? ColumnFate::kNewName : ColumnFate::kNewType; }
+
   Step NewStep(StepKind kind, const std::string& title, const std::string& lock,
                const std::string& why) const {
     Step step;
@@ -83,6 +88,22 @@ class MoveSteps {
                        trigger.name, readable_table()),
            fmt::format("Rename the trigger, so that it sorts before {}.", kShapeTriggerPrefix));
     }
+  }
+
+  // Subscribers match columns by their names, and stop at one that they lack.
+  void CheckPublication() const {
+    const std::string& publication = request_.uses.publication;
+    if (publication.empty() || IsAllowed(statement_, "publication")) return;
+    Fail(fmt::format("publication {} publishes {}, and its subscribers lack the columns {}",
+                     publication, readable_table(), SecondColumns()),
+         "Add them to the table of each subscriber, with NULL for a default, then say above the "
+         "statement: -- pawl: allow=publication. Until the contract they must stay there.");
+  }
+
+  // As they are called beside `column` until the cut-over, and after it.
+  std::string SecondColumns() const {
+    return request_.is_same ? request_.incoming
+                            : fmt::format("{} and {}", request_.incoming, request_.outgoing_after);
   }
 
   // What the batches run is planned like an UPDATE that a user wrote.
@@ -244,10 +265,11 @@ SELECT coalesce(pg_catalog.quote_ident(r.rolname), 'PUBLIC'), pg_catalog.quote_i
     const TableName& table = request_.table.name;
     const std::string own = RenderShapeGuard(before_) + ";\n";
     back_ = forth_;
-    forth_.guards =
-        RenderStandingGuard(table, request_.column, request_.uses.standing) + ";\n" + own;
+    forth_.guards = RenderStandingGuard(table, request_.column, fate(), request_.uses.standing) +
+                    ";\n" + RenderUnreadGuard(table, request_.incoming) + ";\n" + own;
     back_.guards =
-        RenderNotedGuard(table, request_.incoming_after, ShapeFunctionName(before_)) + ";\n" + own;
+        RenderNotedGuard(table, request_.incoming_after, fate(), ShapeFunctionName(before_)) +
+        ";\n" + own;
     std::swap(back_.outgoing_suffix, back_.incoming_suffix);
     back_.outgoing = forth_.incoming_after;
     back_.incoming = forth_.outgoing_after;
@@ -272,6 +294,12 @@ SELECT coalesce(pg_catalog.quote_ident(r.rolname), 'PUBLIC'), pg_catalog.quote_i
     }
     step.sql += RenderShapeOn(before_);
     if (request_.is_same) step.notes.push_back(NamesNote());
+    if (!request_.uses.publication.empty()) {
+      step.notes.push_back(fmt::format(
+          "Each subscriber of publication {} needs {} from here on and until the contract, and "
+          "stops where it lacks them. What the type of {} is there, it decides itself.",
+          request_.uses.publication, SecondColumns(), request_.column));
+    }
     step.inverse = fmt::format("{};\nALTER TABLE {} DROP COLUMN IF EXISTS {}",
                                RenderShapeOff(before_), table_, QuoteName(request_.incoming));
     planning_.Add(std::move(step));
@@ -438,11 +466,13 @@ SELECT coalesce(pg_catalog.quote_ident(r.rolname), 'PUBLIC'), pg_catalog.quote_i
                     request_.column),
         "ACCESS EXCLUSIVE, milliseconds; blockers are looked at first",
         "Names, keys and defaults change over in one transaction that touches the catalogue only.");
-    step.sql =
-        RenderSwap(forth_) + RenderShapeFunction(after_) + ";\n" +
-        RenderStandingNote(request_.table.name, request_.incoming_after, ShapeFunctionName(after_));
+    step.sql = RenderSwap(forth_) + RenderShapeFunction(after_) + ";\n" +
+               RenderStandingNote(request_.table.name, request_.incoming_after, fate(),
+                                  ShapeFunctionName(after_));
     step.inverse = RenderSwap(back_) + RenderShapeFunction(before_);
     step.also = OthersLocked(forth_);
+    for (const TableName& view : ViewsLocked(request_.uses.dependents)) step.also.push_back(view);
+    AddDependentNotes(request_.uses.dependents, request_.is_same, step.notes);
     step.notes.push_back(
         fmt::format("{} is kept in step until `pawl contract`.", request_.outgoing_after));
     if (request_.uses.identity != 0) {
@@ -530,9 +560,12 @@ SELECT coalesce(pg_catalog.quote_ident(r.rolname), 'PUBLIC'), pg_catalog.quote_i
 }  // namespace
 
 void AddMoveSteps(Planning& planning, const Statement& statement, const MoveRequest& request) {
+  const std::vector<TableName> views = ViewsLocked(request.uses.dependents);
   RequireUnchanged(planning, planning.PlaceOf(statement), request.table.name);
+  RequireNoMove(planning, planning.PlaceOf(statement), views);
   MoveSteps(planning, statement, request).Add();
   planning.moved.push_back(request.table.name);
+  planning.moved.insert(planning.moved.end(), views.begin(), views.end());
 }
 
 }  // namespace pawl::schema

@@ -54,7 +54,7 @@ class Rename {
       Fail(fmt::format("there is a column {} already", new_name_), "Choose another name.");
     }
     MoveRequest request;
-    request.uses = ReadColumnUses(session(), table_, column);
+    request.uses = ReadColumnUses(session(), table_, column, ColumnFate::kNewName);
     if (!request.uses.why_not().empty()) {
       Fail(fmt::format("{} of {} cannot be renamed with the old name kept: {}", column,
                        Readable(table_.name), request.uses.why_not()),

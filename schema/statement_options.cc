@@ -74,7 +74,7 @@ bool IsAllowed(const Statement& statement, const std::string& name) {
 }
 
 void CheckRefusals(const Place& place, const Statement& statement) {
-  std::set<std::string> known = {"cascade", "row_moves", "self_join", "volatile"};
+  std::set<std::string> known = {"cascade", "publication", "row_moves", "self_join", "volatile"};
   for (const Refusal& refusal : statement.refusals) {
     known.insert(refusal.name);
     if (!refusal.can_be_allowed || !IsAllowed(statement, refusal.name)) {
@@ -87,7 +87,7 @@ void CheckRefusals(const Place& place, const Statement& statement) {
        allow == nullptr ? std::vector<std::string>{} : CommaList(*allow)) {
     if (known.contains(name)) continue;
     FailAt(place, fmt::format("allow names \"{}\", which is no refusal that can be allowed", name),
-           "Known are cascade, row_moves, self_join and volatile.");
+           "Known are cascade, publication, row_moves, self_join and volatile.");
   }
 }
 

@@ -9,9 +9,12 @@
 #include "db/error.h"
 #include "db/quote.h"
 #include "schema/ast_queries.h"
+#include "schema/dependent_swap.h"
+#include "schema/dependent_trial.h"
 #include "schema/move_checks.h"
 #include "schema/move_steps.h"
 #include "schema/sql_tokens.h"
+#include "schema/standing_guard.h"
 #include "schema/type_conversion.h"
 #include "schema/type_text.h"
 
@@ -45,9 +48,16 @@ class TypeChange {
     }
     RefuseOptions();
     ResolveNewType();
-    request_.uses = ReadColumnUses(session(), table_, column_);
+    request_.uses = ReadColumnUses(session(), table_, column_, ColumnFate::kNewType);
     Refuse(request_.uses.obstacle);
-    if (IsShort()) return AddShortStep();
+    if (!request_.uses.dependents.empty()) {
+      Refuse(TrialObstacle(planning_, table_, column_, type_ + collation_));
+    }
+    if (IsShort()) {
+      RequireNoMove(planning_, place_, ViewsLocked(request_.uses.dependents));
+      return AddShortStep();
+    }
+    RequireUnpartitioned(place_, table_);
     Refuse(request_.uses.move_obstacle);
     CheckConversion();
     CheckDefault();
@@ -189,13 +199,25 @@ class TypeChange {
       step.lock = "none";
       step.notes.push_back("The column has that type already: the statement does nothing.");
     } else {
-      step.sql = statement_.text;
+      step.sql = ShortSql();
+      step.also = ViewsLocked(request_.uses.dependents);
+      AddDependentNotes(request_.uses.dependents, false, step.notes);
       step.notes.push_back(fmt::format(
           "It is not taken back by a revert: back to {} is a change of its own, which every value "
           "must fit.",
           request_.uses.type));
     }
     planning_.Add(std::move(step));
+  }
+
+  // What reads the column stands in the way of the statement, and is taken away for that moment.
+  std::string ShortSql() const {
+    const ColumnUses& uses = request_.uses;
+    if (uses.dependents.empty()) return statement_.text;
+    return RenderAround(
+        {table_.name, column_, column_, "", false, uses.dependents},
+        RenderStandingGuard(table_.name, column_, ColumnFate::kNewType, uses.standing),
+        statement_.text);
   }
 
   // By the rules of ALTER COLUMN TYPE: an assignment, else USING.
