@@ -65,8 +65,8 @@ TEST_F(RunE2eTest, AChangedFileIsRefusedAndTheHistoryKeepsTheOldOne) {
       << history.out;
   const auto line =
       RunPawl({"history", "--json"}, database_.url()).LastJson().as_array().at(0).as_object();
-  EXPECT_EQ(line.at("migration_hash"), hash);
-  EXPECT_EQ(line.at("state"), "completed");
+  EXPECT_EQ(line.at("migration_hash").as_string(), hash);
+  EXPECT_EQ(line.at("state").as_string(), "completed");
 }
 
 TEST_F(RunE2eTest, ReadsStandardInput) {
