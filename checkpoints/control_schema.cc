@@ -5,10 +5,11 @@
 #include "db/error.h"
 
 namespace pawl::checkpoints {
+namespace {
 
 // Keys and cursors are JSON text (schema/position.h, batching/cursor.h). The span table is updated
 // by every batch: a low fillfactor keeps those updates HOT.
-const char* ControlSchemaSql() {
+const char* FirstVersionSql() {
   return R"sql(
 CREATE SCHEMA IF NOT EXISTS pawl;
 CREATE TABLE pawl.version (
@@ -205,10 +206,35 @@ CREATE TRIGGER chain_audit BEFORE INSERT OR UPDATE OR DELETE ON pawl.audit
 )sql";
 }
 
-namespace {
+// The picture of the schema as the last run left it, an object a row (schema/picture.h). Whoever was
+// given the other tables is given this one. It may be there already, under a lower version: somebody
+// has mended pawl.version by hand.
+const char* SecondVersionSql() {
+  return R"sql(
+CREATE TABLE IF NOT EXISTS pawl.picture (
+  object         text        NOT NULL,
+  content        text        NOT NULL,
+  run_id         bigint,
+  server_version integer     NOT NULL,
+  recorded_at    timestamptz NOT NULL DEFAULT now(),
+  recorded_by    text        NOT NULL DEFAULT current_user
+);
+DO $body$
+DECLARE
+  given record;
+BEGIN
+  FOR given IN
+    SELECT a.privilege_type AS privilege, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS role
+      FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE c.oid = 'pawl.run'::regclass AND a.grantee <> c.relowner
+  LOOP
+    EXECUTE format('GRANT %s ON pawl.picture TO %s', given.privilege, given.role);
+  END LOOP;
+END $body$;
+)sql";
+}
 
 // The statements that lead to the next version: the first makes version 1 out of nothing.
-constexpr const char* (*kUpgrades[])() = {ControlSchemaSql};
+constexpr const char* (*kUpgrades[])() = {FirstVersionSql, SecondVersionSql};
 static_assert(std::size(kUpgrades) == kControlSchemaVersion);
 
 [[noreturn]] void FailPrivileges(const std::string& role, const std::string& grants) {
@@ -218,11 +244,31 @@ static_assert(std::size(kUpgrades) == kControlSchemaVersion);
                   role, grants));
 }
 
+// Only the owner upgrades: what another role makes there, the owner could not give to a third one.
+void RequireOwner(db::Session& session, int version) {
+  const auto found = session.Query(
+      "SELECT pg_has_role(nspowner, 'USAGE'), nspowner::regrole, quote_ident(current_user) FROM "
+      "pg_namespace WHERE nspname = 'pawl'");
+  const db::Row& row = found.rows.at(0);
+  if (db::ToBool(row[0])) return;
+  db::FailInput(fmt::format(
+      "The control schema pawl.* has version {}, this program writes version {}, and "
+      "role {} may not upgrade it. Let its owner, {}, run `pawl init` once. Nothing was "
+      "changed.",
+      version, kControlSchemaVersion, db::ToText(row[2]), db::ToText(row[1])));
+}
+
 std::string SchemaGrant(const std::string& role) {
   return fmt::format("GRANT USAGE, CREATE ON SCHEMA pawl TO {};", role);
 }
 
 }  // namespace
+
+std::string ControlSchemaSql() {
+  std::string sql;
+  for (const auto upgrade : kUpgrades) sql += upgrade();
+  return sql;
+}
 
 int ControlSchemaVersion(db::Session& session) {
   const auto schema = session.Query(
@@ -245,7 +291,7 @@ int ControlSchemaVersion(db::Session& session) {
   if (version >= 1 && version <= kControlSchemaVersion) return version;
   db::FailInput(fmt::format(
       "The control schema pawl.* in this database has version {}, this program reads and writes "
-      "version {}. Use the pawl that wrote it. Nothing was changed.",
+      "versions 1 to {}. Use the pawl that wrote it. Nothing was changed.",
       version, kControlSchemaVersion));
 }
 
@@ -278,7 +324,9 @@ SELECT quote_ident(current_user), has_schema_privilege('pawl', 'CREATE'),
 }
 
 void EnsureControlSchema(db::Session& session) {
-  if (ControlSchemaVersion(session) == kControlSchemaVersion) return;
+  const int found = ControlSchemaVersion(session);
+  if (found == kControlSchemaVersion) return;
+  if (found > 0) RequireOwner(session, found);
   try {
     db::Transaction transaction(session);
     session.Query("SELECT pg_advisory_xact_lock(7240615, 0)");

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "checkpoints/picture_store.h"
 #include "db/error.h"
 #include "db/fault.h"
 #include "schema/statement.h"
@@ -279,6 +280,19 @@ void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
              const std::string& reason, const std::string& command) {
   PAWL_FAULT("before_move");
   db::Transaction transaction(session);
+  if (!Move(session, run, to, reason, command, std::nullopt)) return;
+  PAWL_FAULT("in_move");
+  transaction.Commit();
+  PAWL_FAULT("after_move");
+}
+
+void EndRun(db::Session& session, std::int64_t run, const std::string& to,
+            const std::string& reason, const std::optional<schema::Picture>& picture,
+            const std::string& command) {
+  PAWL_FAULT("before_move");
+  db::Transaction transaction(session);
+  // First: the lock on the audit trail is held until the commit.
+  if (picture) StorePicture(session, *picture, run);
   if (!Move(session, run, to, reason, command, std::nullopt)) return;
   PAWL_FAULT("in_move");
   transaction.Commit();

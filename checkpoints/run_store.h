@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "db/session.h"
+#include "schema/picture.h"
 #include "schema/plan.h"
 #include "schema/throttle_options.h"
 
@@ -76,6 +77,12 @@ schema::Plan LoadPlan(db::Session& session, const std::string& plan_hash);
 // not exist; nothing is changed then.
 void MoveRun(db::Session& session, std::int64_t run, const std::string& to,
              const std::string& reason, const std::string& command = {});
+
+// MoveRun to a state that ends it, and records in the same transaction what the schema looks like now,
+// where `picture` says it (checkpoints/picture_store.h).
+void EndRun(db::Session& session, std::int64_t run, const std::string& to,
+            const std::string& reason, const std::optional<schema::Picture>& picture,
+            const std::string& command = {});
 
 // Moves the run to reverting with these options (engine/run_process.h), which replace those of a
 // revert under way. Throws kBadInput, and changes nothing, where the edge does not exist, or as

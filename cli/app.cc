@@ -24,14 +24,14 @@ constexpr const char* kFooter =
     "\nThe database: --database, else $PAWL_DATABASE_URL, else $DATABASE_URL, else libpq's own "
     "variables.\n\n"
     "Exit codes: 0 done and proved; 1 failed, state kept; 2 bad input, nothing changed;\n"
-    "3 verification found a difference; 4 refused by a gate or budget; 5 revert left conflicts;\n"
+    "3 a difference was found; 4 refused by a gate or budget; 5 revert left conflicts;\n"
     "130 interrupted and paused.";
 
 // Each registers one subcommand, in the order in which a newcomer meets them.
-constexpr auto kCommands = {&AddDemo,   &AddLint,       &AddPlan,     &AddRun,      &AddStatus,
-                            &AddPause,  &AddResume,     &AddSet,      &AddThrottle, &AddWorker,
-                            &AddVerify, &AddRevert,     &AddContract, &AddAbort,    &AddHistory,
-                            &AddInit,   &AddCompletion, &AddVersion};
+constexpr auto kCommands = {&AddDemo,   &AddLint,   &AddPlan,       &AddRun,      &AddStatus,
+                            &AddPause,  &AddResume, &AddSet,        &AddThrottle, &AddWorker,
+                            &AddVerify, &AddRevert, &AddContract,   &AddAbort,    &AddHistory,
+                            &AddDrift,  &AddInit,   &AddCompletion, &AddVersion};
 
 // The parser has not got to its flags yet when it fails, so this looks for itself.
 bool AsksForJson(int argc, char** argv) {

@@ -13,6 +13,7 @@ void AddAbort(CLI::App& app, Action& action);
 void AddCompletion(CLI::App& app, Action& action);
 void AddContract(CLI::App& app, Action& action);
 void AddDemo(CLI::App& app, Action& action);
+void AddDrift(CLI::App& app, Action& action);
 void AddHistory(CLI::App& app, Action& action);
 void AddInit(CLI::App& app, Action& action);
 void AddLint(CLI::App& app, Action& action);

@@ -12,7 +12,7 @@ enum ExitCode : int {
   kDone = 0,           // Done and proved.
   kFailed = 1,         // State kept, can be resumed.
   kBadInput = 2,       // Or bad usage. Nothing was changed.
-  kDifference = 3,     // Verification found one.
+  kDifference = 3,     // Verification or drift found one.
   kRefused = 4,        // By a gate or a budget.
   kConflicts = 5,      // Revert left rows alone that the application has changed since.
   kInterrupted = 130,  // Interrupted and paused, here or by another's command.

@@ -126,6 +126,18 @@ json::object ToJson(const engine::AppliedMigration& applied) {
           {"started_by", applied.started_by}};
 }
 
+json::object ToJson(const engine::DriftReport& report) {
+  json::array statements;
+  for (const schema::DriftStatement& statement : report.statements) {
+    statements.push_back({{"sql", statement.sql}, {"loses_data", statement.loses_data}});
+  }
+  return {{"against", report.against},
+          {"run", report.run ? json::value(*report.run) : json::value()},
+          {"recorded_at", TextOrNull(report.recorded_at)},
+          {"note", report.note},
+          {"statements", std::move(statements)}};
+}
+
 json::object ToJson(const engine::VerifyReport& report) {
   return {{"passed", report.passed},
           {"rows_verified", report.rows_verified},

@@ -15,6 +15,7 @@ namespace pawl::cli {
 boost::json::object ToJson(const engine::Progress& progress);
 boost::json::object ToJson(const engine::RunStatus& status);
 boost::json::object ToJson(const engine::AppliedMigration& applied);
+boost::json::object ToJson(const engine::DriftReport& report);
 boost::json::object ToJson(const engine::RunResult& result);
 boost::json::object ToJson(const engine::VerifyReport& report);
 boost::json::object ToJson(const engine::RevertPreview& preview);

@@ -9,6 +9,7 @@
 #include "db/fault.h"
 #include "engine/ddl.h"
 #include "engine/engine.h"
+#include "engine/picture_taking.h"
 #include "engine/preconditions.h"
 #include "engine/run_process.h"
 
@@ -123,7 +124,8 @@ RunResult Engine::Contract(std::int64_t run, const OnProgress& on_progress, bool
         }
       }
     }
-    checkpoints::MoveRun(session, run, "contracted", "the old shape is gone", "contract");
+    checkpoints::EndRun(session, run, "contracted", "the old shape is gone",
+                        TakePicture(session, plan), "contract");
     row = checkpoints::LoadRun(session, run);
   }
   result.state = row.state;

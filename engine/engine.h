@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "db/connection_string.h"
+#include "schema/drift.h"
 #include "schema/plan.h"
 #include "schema/render.h"
 #include "schema/throttle_options.h"
@@ -124,6 +125,15 @@ struct AppliedMigration {
   std::string started_at;
   std::string finished_at;  // Empty: not finished.
   std::string started_by;   // The role.
+};
+
+// How the schema differs from what it should be.
+struct DriftReport {
+  std::string against;              // "run 7", the role that recorded it, or the other database.
+  std::string recorded_at;          // Empty where it is another database.
+  std::optional<std::int64_t> run;  // The last one when it was recorded.
+  std::string note;                 // What to keep in mind, or empty.
+  std::vector<schema::DriftStatement> statements;  // In order; empty: no difference.
 };
 
 // The throttle of a run, as its coordinator has stored it within the last second.
@@ -240,6 +250,13 @@ class Engine {
 
   // All runs, oldest first. Empty where there is no control schema.
   std::vector<AppliedMigration> History();
+
+  // Compares the schema with the picture recorded when the last run ended, or with that of database
+  // `other`. Writes nothing. Throws kBadInput where there is no such picture.
+  DriftReport Drift(const std::optional<db::ConnectionString>& other);
+
+  // Records the schema as it is as what Drift compares with.
+  void RecordPicture();
 
   // Asks the Run, Resume, Work or Revert at work in this process to pause the run and return.
   // Running batches finish. Signal-safe.

@@ -7,6 +7,7 @@
 #include "checkpoints/step_store.h"
 #include "db/fault.h"
 #include "db/quote.h"
+#include "engine/picture_taking.h"
 #include "engine/revert_task.h"
 #include "engine/run_process.h"
 #include "engine/span_cutting.h"
@@ -30,8 +31,9 @@ void RunProcess::GoBack() {
     if (RevertStep(*step, settings) == Verdict::kInterrupted) return;
   }
   AddTime();
-  checkpoints::MoveRun(*session_, run_id_, settings.batches.empty() ? "reverted" : "completed",
-                       settings.batches.empty() ? "" : "some batches were taken back");
+  checkpoints::EndRun(*session_, run_id_, settings.batches.empty() ? "reverted" : "completed",
+                      settings.batches.empty() ? "" : "some batches were taken back",
+                      TakePicture(*session_, plan_));
 }
 
 bool RunProcess::IsToTakeBack(const schema::Step& step) {

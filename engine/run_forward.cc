@@ -6,6 +6,7 @@
 #include "checkpoints/step_store.h"
 #include "db/fault.h"
 #include "engine/ddl.h"
+#include "engine/picture_taking.h"
 #include "engine/run_process.h"
 #include "engine/span_cutting.h"
 #include "engine/sql_keys.h"
@@ -72,8 +73,9 @@ void RunProcess::GoForward() {
     }
   }
   AddTime();
-  checkpoints::MoveRun(*session_, run_id_, "completed",
-                       settings_.verify ? "" : "not verified, as asked");
+  checkpoints::EndRun(*session_, run_id_, "completed",
+                      settings_.verify ? "" : "not verified, as asked",
+                      TakePicture(*session_, plan_));
 }
 
 // A cut-over may have stopped because something could have been written unseen. What was proved before

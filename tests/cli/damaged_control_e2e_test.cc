@@ -44,12 +44,12 @@ class DamagedControlE2eTest : public testing::Test {
 
 TEST_F(DamagedControlE2eTest, AControlSchemaOfAnotherVersion) {
   database_.Exec("UPDATE pawl.version SET version = 7");
-  ExpectAllRefused(2, {"version 7", "version 1"});
-  ExpectRefused({"status"}, 2, {"version 7", "version 1"});
+  ExpectAllRefused(2, {"version 7", "versions 1 to 2"});
+  ExpectRefused({"status"}, 2, {"version 7", "versions 1 to 2"});
   database_.Exec("UPDATE pawl.version SET version = 0");
-  ExpectAllRefused(2, {"version 0", "version 1"});
+  ExpectAllRefused(2, {"version 0", "versions 1 to 2"});
   database_.Exec("DELETE FROM pawl.version");
-  ExpectAllRefused(2, {"version 0", "version 1"});
+  ExpectAllRefused(2, {"version 0", "versions 1 to 2"});
   database_.Exec("INSERT INTO pawl.version VALUES (1, 'pawl')");
   half_.ExpectItCarriesOn();
 }

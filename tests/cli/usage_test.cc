@@ -89,7 +89,7 @@ TEST(UsageTest, CompletionKnowsEveryCommand) {
   const std::string script = Ask({"completion", "bash"}).out;
   for (const char* command :
        {"plan", "run", "status", "pause", "resume", "set", "abort", "worker", "verify", "revert",
-        "contract", "history", "init", "demo", "completion", "version"}) {
+        "contract", "drift", "history", "init", "demo", "completion", "version"}) {
     EXPECT_NE(script.find(command), std::string::npos) << command;
   }
 }
