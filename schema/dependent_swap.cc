@@ -106,22 +106,28 @@ SELECT 2000, 3, pg_catalog.format('COMMENT ON POLICY %I ON %s IS %L', p.polname,
  WHERE p.polrelid = pg_catalog.to_regclass({table}) AND p.polname = ANY ({policies})
    AND pg_catalog.obj_description(p.oid, 'pg_policy') IS NOT NULL)sql";
 
-// As one text. Phase 5 alone may be said in other words afterwards, those of another type.
-std::string Attributes(const DependentSwap& swap, const char* condition) {
-  return fmt::format(
-      "SELECT coalesce(pg_catalog.string_agg(statement, E';\\n' ORDER BY place, phase, statement), '') "
-      "FROM (\n{}\n) AS attributes{}",
-      fmt::format(fmt::runtime(kAttributesSql), fmt::arg("table", QuoteLiteral(Sql(swap.table))),
-                  fmt::arg("views", TextArray(Dropped(swap, DependentKind::kView))),
-                  fmt::arg("policies", TextArray(Dropped(swap, DependentKind::kPolicy))),
-                  fmt::arg("triggers", TextArray(Dropped(swap, DependentKind::kTrigger)))),
-      condition);
+std::string AttributesSql(const DependentSwap& swap) {
+  return fmt::format(fmt::runtime(kAttributesSql), fmt::arg("table", QuoteLiteral(Sql(swap.table))),
+                     fmt::arg("views", TextArray(Dropped(swap, DependentKind::kView))),
+                     fmt::arg("policies", TextArray(Dropped(swap, DependentKind::kPolicy))),
+                     fmt::arg("triggers", TextArray(Dropped(swap, DependentKind::kTrigger))));
 }
 
-constexpr const char* kComparable = " WHERE phase <> 5";
+// Phase 5 alone may be said in other words afterwards, those of another type.
+constexpr const char* kComparable =
+    "coalesce(pg_catalog.string_agg(statement, E';\\n' ORDER BY place, phase, statement) FILTER "
+    "(WHERE phase <> 5), '')";
 
-std::string Noted(const char* setting, const std::string& query) {
-  return fmt::format("SELECT pg_catalog.set_config('{}', ({}), true);\n", setting, query);
+std::string AttributesNoted(const DependentSwap& swap) {
+  return fmt::format(
+      R"sql(SELECT pg_catalog.set_config('pawl.noted', coalesce(pg_catalog.string_agg(
+         statement, E';\n' ORDER BY place, phase, statement), ''), true),
+       pg_catalog.set_config('pawl.noted_comparable', {}, true)
+  FROM (
+{}
+) AS attributes;
+)sql",
+      kComparable, AttributesSql(swap));
 }
 
 // PostgreSQL itself knows best how a definition reads with another name of the column. So for a moment
@@ -135,10 +141,14 @@ std::string NotedUnderTheNewName(const DependentSwap& swap) {
     return fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {};\n", table, from, to);
   };
   return rename(incoming, aside) + rename(outgoing, incoming) +
-         Noted("pawl.made_anew",
-               fmt::format("SELECT coalesce(pg_catalog.string_agg(making, E';\\n' ORDER BY place, "
-                           "schema, name), '') FROM (\n{}\n) AS dependents",
-                           DependentsSql(swap.table, swap.incoming, ColumnFate::kNewName))) +
+         fmt::format(
+             R"sql(SELECT pg_catalog.set_config('pawl.made_anew', coalesce(pg_catalog.string_agg(
+         making, E';\n' ORDER BY place, schema, name), ''), true)
+  FROM (
+{}
+) AS dependents;
+)sql",
+             DependentsSql(swap.table, swap.incoming, ColumnFate::kNewName)) +
          rename(incoming, outgoing) + rename(aside, incoming);
 }
 
@@ -175,7 +185,10 @@ std::string Compared(const DependentSwap& swap) {
              R"(
 DECLARE
   pawl_noted text[] := pg_catalog.string_to_array(pg_catalog.current_setting('pawl.noted_comparable'), E';\n');
-  pawl_found text[] := pg_catalog.string_to_array(({}), E';\n');
+  pawl_found text[] := pg_catalog.string_to_array((
+SELECT {} FROM (
+{}
+) AS attributes), E';\n');
   pawl_left text := ({});
 BEGIN
   IF pawl_found IS DISTINCT FROM pawl_noted THEN
@@ -191,7 +204,7 @@ BEGIN
   END IF;
 END
 )",
-             Attributes(swap, kComparable), ReaderSql(swap.table, swap.outgoing_after),
+             kComparable, AttributesSql(swap), ReaderSql(swap.table, swap.outgoing_after),
              QuoteLiteral(swap.outgoing_after))) +
          ";\n";
 }
@@ -235,8 +248,7 @@ END
 std::string RenderTakenDown(const DependentSwap& swap) {
   if (swap.dependents.empty()) return {};
   std::string sql = swap.is_new_name ? NotedUnderTheNewName(swap) : "";
-  sql += Noted("pawl.noted", Attributes(swap, ""));
-  sql += Noted("pawl.noted_comparable", Attributes(swap, kComparable));
+  sql += AttributesNoted(swap);
   for (auto dependent = swap.dependents.rbegin(); dependent != swap.dependents.rend();
        ++dependent) {
     if (swap.is_new_name && dependent->kind == DependentKind::kView) continue;
