@@ -106,6 +106,37 @@ std::string HashCondition(const PartitionKey& key, const PartitionBound& bound) 
                      key.table_oid, bound.modulus, bound.remainder, fmt::join(parts, ", "));
 }
 
+// --- two bounds ---
+
+// Whether `one` is below `other`, both sides of ranges: unbounded in a column, it is in the rest.
+std::string IsBelow(const PartitionKey& key, const std::vector<BoundValue>& one,
+                    const std::vector<BoundValue>& other, std::size_t at) {
+  if (at == one.size()) return "false";
+  const auto rank = [](const BoundValue& value) {
+    return value.kind == Kind::kMin ? -1 : value.kind == Kind::kMax ? 1 : 0;
+  };
+  const int left = rank(one[at]);
+  const int right = rank(other[at]);
+  if (left != 0 || right != 0) return left < right ? "true" : "false";
+  const std::vector<std::string>& operators = key.parts.at(at).operators;
+  return fmt::format("({0} {2} {1} OR {0} {3} {1} AND {4})", one[at].literal, other[at].literal,
+                     operators.at(kLess), operators.at(kEqual), IsBelow(key, one, other, at + 1));
+}
+
+std::string HaveOneInCommon(const PartitionKey& key, const std::vector<BoundValue>& one,
+                            const std::vector<BoundValue>& other) {
+  std::string condition = "false";
+  for (const BoundValue& left : one) {
+    for (const BoundValue& right : other) {
+      if (left.kind != right.kind) continue;
+      if (left.kind == Kind::kNull) return "true";
+      condition += fmt::format(" OR {} {} {}", left.literal, key.parts.at(0).operators.at(kEqual),
+                               right.literal);
+    }
+  }
+  return condition;
+}
+
 // --- reading a bound ---
 
 // Thread safety: none. Lives for one bound.
@@ -328,6 +359,17 @@ std::string BoundCondition(const PartitionKey& key, const PartitionBound& bound)
     conditions.push_back(std::move(condition));
   }
   return Joined(conditions, " AND ");
+}
+
+std::string OverlapQuestion(const PartitionKey& key, const PartitionBound& one,
+                            const PartitionBound& other) {
+  const bool is_collatable =
+      std::any_of(key.parts.begin(), key.parts.end(),
+                  [](const PartitionKeyPart& part) { return part.is_collatable; });
+  if (key.strategy == 'h' || is_collatable) return {};
+  if (key.strategy == 'l') return "SELECT " + HaveOneInCommon(key, one.list, other.list);
+  return fmt::format("SELECT {} AND {}", IsBelow(key, one.lower, other.upper, 0),
+                     IsBelow(key, other.lower, one.upper, 0));
 }
 
 std::string DefaultCondition(const PartitionKey& key, const std::vector<PartitionBound>& others) {

@@ -68,4 +68,9 @@ std::string BoundCondition(const PartitionKey& key, const PartitionBound& bound)
 // may go there.
 std::string DefaultCondition(const PartitionKey& key, const std::vector<PartitionBound>& others);
 
+// A query that says whether two bounds that are not DEFAULT have values in common; empty where only
+// PostgreSQL can say (hashes, and types with a collation).
+std::string OverlapQuestion(const PartitionKey& key, const PartitionBound& one,
+                            const PartitionBound& other);
+
 }  // namespace pawl::schema

@@ -17,6 +17,7 @@
 namespace pawl::schema {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // A table p that is partitioned by `key`, a table c to attach, and other partitions of p.
@@ -221,6 +222,10 @@ CREATE TABLE good (LIKE p INCLUDING CONSTRAINTS))sql");
   EXPECT_THAT(attach("more"), HasSubstr("has no column c"));
   EXPECT_THAT(attach("other_type"), HasSubstr("column a is of another type"));
   EXPECT_THAT(attach("nullable"), HasSubstr("column a is not NOT NULL"));
+  database.Exec("CREATE TABLE p4 PARTITION OF p FOR VALUES FROM (4) TO (8)");
+  EXPECT_THAT(attach("good"), AllOf(HasSubstr("in common"), HasSubstr("public.p4")));
+  EXPECT_THAT(message("ALTER TABLE p ATTACH PARTITION good FOR VALUES FROM (8) TO (MAXVALUE)"),
+              HasSubstr("was planned"));
   EXPECT_THAT(attach("pd"), HasSubstr("is a partition already"));
   EXPECT_THAT(attach("nowhere"), HasSubstr("nowhere"));
   EXPECT_THAT(message("ALTER TABLE plain ATTACH PARTITION good" + range),
