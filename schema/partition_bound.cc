@@ -31,7 +31,7 @@ std::string Joined(const std::vector<std::string>& pieces, const char* word) {
 }
 
 std::string Compare(const PartitionKeyPart& part, Operator which, const BoundValue& value) {
-  return fmt::format("{} {} {}", part.sql, part.operators.at(which), value.literal);
+  return fmt::format("{} {} {}", part.compared, part.operators.at(which), value.literal);
 }
 
 std::vector<std::string> NotNull(const PartitionKey& key) {
@@ -58,8 +58,8 @@ std::string ListCondition(const PartitionKeyPart& part, const std::vector<BoundV
   if (part.is_array && values.size() > 1) {
     conditions.push_back(Joined(equal, " OR "));
   } else if (values.size() > 1) {
-    conditions.push_back(fmt::format("{} {} ANY (ARRAY[{}])", part.sql, part.operators.at(kEqual),
-                                     fmt::join(values, ", ")));
+    conditions.push_back(fmt::format("{} {} ANY (ARRAY[{}])", part.compared,
+                                     part.operators.at(kEqual), fmt::join(values, ", ")));
   } else if (!values.empty()) {
     conditions.push_back(equal[0]);
   }
@@ -322,7 +322,8 @@ SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), p.partstrat,
     PartitionKeyPart part;
     const std::vector<std::string> expressions =
         row[3] ? SplitAtCommas(*row[3]) : std::vector<std::string>();
-    part.sql = KeySql(planning, parent, row, expressions, next, part) + row[7].value_or("");
+    part.sql = KeySql(planning, parent, row, expressions, next, part);
+    part.compared = part.sql + row[7].value_or("");
     std::string names = row[4].value_or("");
     for (std::size_t end = 0; !names.empty(); names.erase(0, end)) {
       end = std::min(names.find('\n'), names.size());

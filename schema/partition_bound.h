@@ -21,8 +21,10 @@ namespace pawl::schema {
 
 // One column or expression by which a table is partitioned.
 struct PartitionKeyPart {
-  std::string sql;   // As in conditions, with COLLATE where that is not the column's own.
-  std::string type;  // Fit for a cast; of an expression, without modifiers.
+  std::string sql;
+  // The same in comparisons: with COLLATE where that is not the column's own.
+  std::string compared;
+  std::string type;                    // Fit for a cast; of an expression, without modifiers.
   std::vector<std::string> operators;  // <, <=, =, >=, > of its operator class, in this order.
   bool is_array = false;
   bool is_collatable = false;
