@@ -1,7 +1,9 @@
 #include "schema/attach_form.h"
 
 #include <algorithm>
-#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -42,7 +44,11 @@ class Attach {
     key_ = ReadPartitionKey(planning_, parent_);
     bound_ = ParseBound(planning_, place_, key_, TextOfBound());
     default_ = DefaultPartition(planning_, parent_);
-    if (bound_.is_default) RequireDefaultPossible();
+    if (bound_.is_default) {
+      RequireDefaultPossible();
+    } else {
+      RefuseOverlap();
+    }
     std::vector<Step> steps = is_new() ? std::vector<Step>() : StepsOfParts();
     AskFirst(!steps.empty());
     for (Step& step : steps) planning_.Add(std::move(step));
@@ -134,18 +140,48 @@ class Attach {
     return condition.empty() ? *row[0] : fmt::format("({}) AND ({})", *row[0], condition);
   }
 
-  std::vector<PartitionBound> OtherBounds() {
+  // The partitions that are there, with their bounds.
+  std::vector<std::pair<TableName, std::string>> Others() const {
     const db::Result found = planning_.reading.session().Query(
         R"(
-SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid)
+SELECT n.nspname, c.relname, pg_catalog.pg_get_expr(c.relpartbound, c.oid)
   FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
  WHERE i.inhparent = $1::pg_catalog.oid ORDER BY c.oid)",
         {std::to_string(parent_.oid)});
-    std::vector<PartitionBound> bounds;
+    std::vector<std::pair<TableName, std::string>> others;
     for (const db::Row& row : found.rows) {
-      bounds.push_back(ParseBound(planning_, place_, key_, db::ToText(row[0])));
+      others.emplace_back(TableName{db::ToText(row[0]), db::ToText(row[1])}, db::ToText(row[2]));
+    }
+    return others;
+  }
+
+  std::vector<PartitionBound> OtherBounds() {
+    std::vector<PartitionBound> bounds;
+    for (const auto& [name, text] : Others()) {
+      bounds.push_back(ParseBound(planning_, place_, key_, text));
     }
     return bounds;
+  }
+
+  // Partitions of which the file detaches one before do not count.
+  void RefuseOverlap() {
+    for (const auto& [name, text] : Others()) {
+      if (text == "DEFAULT" || IsDetachedBefore(name)) continue;
+      const std::string question =
+          OverlapQuestion(key_, bound_, ParseBound(planning_, place_, key_, text));
+      if (question.empty()) return;
+      if (!db::ToBool(planning_.reading.session().Query(question).rows.at(0)[0])) continue;
+      Fail(fmt::format("the bounds of {} have values in common with those of partition {} ({})",
+                       Readable(child_.name), Readable(name), text),
+           "Mend the bounds, or detach that one first.");
+    }
+  }
+
+  bool IsDetachedBefore(const TableName& name) const {
+    return std::any_of(planning_.steps.begin(), planning_.steps.end(), [&](const Step& step) {
+      return step.table == name && step.sql.find(" DETACH PARTITION ") != std::string::npos;
+    });
   }
 
   // PostgreSQL compares the expressions, and of a call also the collation, which its own has not.

@@ -247,8 +247,8 @@ class Detach {
     const auto add = [&](const TableShape& table, const std::string& name,
                          const std::string& condition) {
       drops += ";\n" + DropConstraint(table.name, name);
-      for (Step& step :
-           CheckSteps(StepKind::kWayBack, statement_.line, table, name, condition, "")) {
+      for (Step& step : CheckSteps(StepKind::kWayBack, statement_.line, table, name, condition,
+                                   "By it, the partition is attached again without a scan.")) {
         steps.push_back(std::move(step));
       }
     };
@@ -266,7 +266,7 @@ class Detach {
     Step attach =
         DdlStep(statement_.line, child_.name,
                 fmt::format("attach {} to {} again", Readable(child_.name), Readable(parent_.name)),
-                kBrieflyOnTheWayBack, "");
+                kBrieflyOnTheWayBack, "By the checks: no row is read.");
     attach.kind = StepKind::kWayBack;
     attach.also = AlsoLocked();
     attach.settled = IsAttached(parent_.name, child_.name, version());

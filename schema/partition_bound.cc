@@ -31,7 +31,7 @@ std::string Joined(const std::vector<std::string>& pieces, const char* word) {
 }
 
 std::string Compare(const PartitionKeyPart& part, Operator which, const BoundValue& value) {
-  return fmt::format("{} {} {}", part.sql, part.operators.at(which), value.literal);
+  return fmt::format("{} {} {}", part.compared, part.operators.at(which), value.literal);
 }
 
 std::vector<std::string> NotNull(const PartitionKey& key) {
@@ -58,8 +58,8 @@ std::string ListCondition(const PartitionKeyPart& part, const std::vector<BoundV
   if (part.is_array && values.size() > 1) {
     conditions.push_back(Joined(equal, " OR "));
   } else if (values.size() > 1) {
-    conditions.push_back(fmt::format("{} {} ANY (ARRAY[{}])", part.sql, part.operators.at(kEqual),
-                                     fmt::join(values, ", ")));
+    conditions.push_back(fmt::format("{} {} ANY (ARRAY[{}])", part.compared,
+                                     part.operators.at(kEqual), fmt::join(values, ", ")));
   } else if (!values.empty()) {
     conditions.push_back(equal[0]);
   }
@@ -104,6 +104,37 @@ std::string HashCondition(const PartitionKey& key, const PartitionBound& bound) 
   for (const PartitionKeyPart& part : key.parts) parts.push_back(part.sql);
   return fmt::format("pg_catalog.satisfies_hash_partition('{}'::pg_catalog.oid, {}, {}, {})",
                      key.table_oid, bound.modulus, bound.remainder, fmt::join(parts, ", "));
+}
+
+// --- two bounds ---
+
+// Whether `one` is below `other`, both sides of ranges: unbounded in a column, it is in the rest.
+std::string IsBelow(const PartitionKey& key, const std::vector<BoundValue>& one,
+                    const std::vector<BoundValue>& other, std::size_t at) {
+  if (at == one.size()) return "false";
+  const auto rank = [](const BoundValue& value) {
+    return value.kind == Kind::kMin ? -1 : value.kind == Kind::kMax ? 1 : 0;
+  };
+  const int left = rank(one[at]);
+  const int right = rank(other[at]);
+  if (left != 0 || right != 0) return left < right ? "true" : "false";
+  const std::vector<std::string>& operators = key.parts.at(at).operators;
+  return fmt::format("({0} {2} {1} OR {0} {3} {1} AND {4})", one[at].literal, other[at].literal,
+                     operators.at(kLess), operators.at(kEqual), IsBelow(key, one, other, at + 1));
+}
+
+std::string HaveOneInCommon(const PartitionKey& key, const std::vector<BoundValue>& one,
+                            const std::vector<BoundValue>& other) {
+  std::string condition = "false";
+  for (const BoundValue& left : one) {
+    for (const BoundValue& right : other) {
+      if (left.kind != right.kind) continue;
+      if (left.kind == Kind::kNull) return "true";
+      condition += fmt::format(" OR {} {} {}", left.literal, key.parts.at(0).operators.at(kEqual),
+                               right.literal);
+    }
+  }
+  return condition;
 }
 
 // --- reading a bound ---
@@ -291,7 +322,8 @@ SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), p.partstrat,
     PartitionKeyPart part;
     const std::vector<std::string> expressions =
         row[3] ? SplitAtCommas(*row[3]) : std::vector<std::string>();
-    part.sql = KeySql(planning, parent, row, expressions, next, part) + row[7].value_or("");
+    part.sql = KeySql(planning, parent, row, expressions, next, part);
+    part.compared = part.sql + row[7].value_or("");
     std::string names = row[4].value_or("");
     for (std::size_t end = 0; !names.empty(); names.erase(0, end)) {
       end = std::min(names.find('\n'), names.size());
@@ -328,6 +360,17 @@ std::string BoundCondition(const PartitionKey& key, const PartitionBound& bound)
     conditions.push_back(std::move(condition));
   }
   return Joined(conditions, " AND ");
+}
+
+std::string OverlapQuestion(const PartitionKey& key, const PartitionBound& one,
+                            const PartitionBound& other) {
+  const bool is_collatable =
+      std::any_of(key.parts.begin(), key.parts.end(),
+                  [](const PartitionKeyPart& part) { return part.is_collatable; });
+  if (key.strategy == 'h' || is_collatable) return {};
+  if (key.strategy == 'l') return "SELECT " + HaveOneInCommon(key, one.list, other.list);
+  return fmt::format("SELECT {} AND {}", IsBelow(key, one.lower, other.upper, 0),
+                     IsBelow(key, other.lower, one.upper, 0));
 }
 
 std::string DefaultCondition(const PartitionKey& key, const std::vector<PartitionBound>& others) {

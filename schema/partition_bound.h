@@ -21,8 +21,10 @@ namespace pawl::schema {
 
 // One column or expression by which a table is partitioned.
 struct PartitionKeyPart {
-  std::string sql;   // As in conditions, with COLLATE where that is not the column's own.
-  std::string type;  // Fit for a cast; of an expression, without modifiers.
+  std::string sql;
+  // The same in comparisons: with COLLATE where that is not the column's own.
+  std::string compared;
+  std::string type;                    // Fit for a cast; of an expression, without modifiers.
   std::vector<std::string> operators;  // <, <=, =, >=, > of its operator class, in this order.
   bool is_array = false;
   bool is_collatable = false;
@@ -67,5 +69,10 @@ std::string BoundCondition(const PartitionKey& key, const PartitionBound& bound)
 // What holds for the rows of a DEFAULT partition beside partitions of `others`; empty where every row
 // may go there.
 std::string DefaultCondition(const PartitionKey& key, const std::vector<PartitionBound>& others);
+
+// A query that says whether two bounds that are not DEFAULT have values in common; empty where only
+// PostgreSQL can say (hashes, and types with a collation).
+std::string OverlapQuestion(const PartitionKey& key, const PartitionBound& one,
+                            const PartitionBound& other);
 
 }  // namespace pawl::schema

@@ -94,6 +94,13 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
     return rebuilt;
   }
 
+  // With a budget that a slow machine does not spend at once, to wait a minute for the next.
+  RunResult Run(const std::string& text, const std::string& name = "m") {
+    RunSettings settings;
+    settings.throttle = {{"limit.stall", "2s"}};
+    return engine_.Run(name, text, settings, {});
+  }
+
   schema::Plan PlanOf(const std::string& sql) {
     db::Session session(db::ConnectionString(database_.url()), "plan");
     return schema::MakePlan(session, schema::ParseMigration("m", sql));
@@ -141,7 +148,7 @@ TEST_F(ObjectFormsPgTest, MakesWhatThePlainStatementMakesAndTakesItBackWhileOthe
        }) {
     SCOPED_TRACE(statement);
     const std::string before = Catalogue(database_);
-    const RunResult result = engine_.Run("m", statement, {}, {});
+    const RunResult result = Run(statement);
     ASSERT_EQ(result.state, "completed") << result.reason;
     EXPECT_EQ(Catalogue(database_), Plain(statement));
     const RunResult back = engine_.Revert(result.run, {}, {});
@@ -156,13 +163,12 @@ TEST_F(ObjectFormsPgTest, MakesWhatThePlainStatementMakesAndTakesItBackWhileOthe
 
 TEST_F(ObjectFormsPgTest, AnIndexOfAPartitionedTableThatCannotBeUniqueLeavesNothing) {
   const std::string before = Catalogue(database_);
-  const RunResult failed =
-      engine_.Run("m", "CREATE UNIQUE INDEX u ON p (id, a) WHERE a = 1", {}, {});
+  const RunResult failed = Run("CREATE UNIQUE INDEX u ON p (id, a) WHERE a = 1");
   ASSERT_EQ(failed.state, "completed") << failed.reason;
   ASSERT_EQ(engine_.Revert(failed.run, {}, {}).state, "reverted");
   database_.Exec("ALTER TABLE p DROP CONSTRAINT p_pkey; INSERT INTO p (id, a) VALUES (3001, 1)");
   const std::string without = Catalogue(database_);
-  const RunResult twice = engine_.Run("m2", "CREATE UNIQUE INDEX u ON p (id)", {}, {});
+  const RunResult twice = Run("CREATE UNIQUE INDEX u ON p (id)", "m2");
   EXPECT_EQ(twice.state, "failed");
   EXPECT_THAT(twice.reason, HasSubstr("duplicated"));
   EXPECT_EQ(engine_.Revert(twice.run, {}, {}).state, "reverted");
@@ -182,7 +188,7 @@ TEST_F(ObjectFormsPgTest, ReindexBuildsEachIndexAnewAndLeavesTheSame) {
   for (const auto& [statement, count] : kCases) {
     SCOPED_TRACE(statement);
     const auto nodes = Nodes();
-    const RunResult result = engine_.Run("m" + std::to_string(++run), statement, {}, {});
+    const RunResult result = Run(statement, "m" + std::to_string(++run));
     ASSERT_EQ(result.state, "completed") << result.reason;
     EXPECT_EQ(Rebuilt(nodes), count);
     EXPECT_EQ(Catalogue(database_), before);
@@ -207,7 +213,7 @@ TEST_F(ObjectFormsPgTest, ReindexRemovesWhatAnEarlierOneHasLeft) {
   EXPECT_THAT(notes, AllOf(HasSubstr("exclusion constraints"), HasSubstr("t_id_excl")));
   EXPECT_THAT(PlanOf("REINDEX DATABASE " + database_.name()).steps.at(0).notes.at(1),
               HasSubstr("system catalogues"));
-  ASSERT_EQ(engine_.Run("m", "REINDEX INDEX t_a", {}, {}).state, "completed");
+  ASSERT_EQ(Run("REINDEX INDEX t_a").state, "completed");
   EXPECT_EQ(InvalidIndexes(), 0);
   EXPECT_THAT(Message("REINDEX INDEX t_id_excl"), HasSubstr("exclusion constraint"));
   EXPECT_THAT(Message("REINDEX TABLE pg_catalog.pg_class"), HasSubstr("system catalogues"));
@@ -227,7 +233,7 @@ TEST_F(ObjectFormsPgTest, AMaterializedViewIsRefreshedWhileOthersReadIt) {
   database_.Exec("CREATE UNIQUE INDEX m_n ON m (n); DELETE FROM t WHERE id = 1");
   test::Sql reader(database_.url());
   reader.Exec("BEGIN; SELECT * FROM m");
-  ASSERT_EQ(engine_.Run("m", "REFRESH MATERIALIZED VIEW m", {}, {}).state, "completed");
+  ASSERT_EQ(Run("REFRESH MATERIALIZED VIEW m").state, "completed");
   reader.Exec("COMMIT");
   EXPECT_EQ(database_.Integer("SELECT n FROM m"), 4'999);
 }
@@ -235,8 +241,7 @@ TEST_F(ObjectFormsPgTest, AMaterializedViewIsRefreshedWhileOthersReadIt) {
 TEST_F(ObjectFormsPgTest, ADomainThatDoesNotHoldStopsTheRunAndCanBeTakenBack) {
   database_.Exec("INSERT INTO app.d VALUES (-1)");
   const std::string before = Catalogue(database_);
-  const RunResult failed =
-      engine_.Run("m", "ALTER DOMAIN positive ADD CONSTRAINT above CHECK (VALUE > 0)", {}, {});
+  const RunResult failed = Run("ALTER DOMAIN positive ADD CONSTRAINT above CHECK (VALUE > 0)");
   EXPECT_EQ(failed.state, "failed");
   EXPECT_THAT(failed.reason, AllOf(HasSubstr("\"v\""), HasSubstr("\"d\"")));
   EXPECT_EQ(engine_.Revert(failed.run, {}, {}).state, "reverted");

@@ -86,7 +86,12 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
     EXPECT_LT(counts.latency_max, std::chrono::seconds(2));
   }
 
-  RunResult Run(const std::string& text) { return engine_.Run("m", text, {}, {}); }
+  // With a budget that a slow machine does not spend at once, to wait a minute for the next.
+  RunResult Run(const std::string& text) {
+    RunSettings settings;
+    settings.throttle = {{"limit.stall", "2s"}};
+    return engine_.Run("m", text, settings, {});
+  }
 
   std::string Message(const std::string& text) {
     try {
@@ -187,7 +192,7 @@ TEST_F(PartitionPgTest, DetachesConcurrentlyAndAttachesAgainWithoutAScan) {
     SCOPED_TRACE(statement);
     const std::string before = Catalogue(database_);
     test::Writers writers(WriterOptionsOf(1, 1'000));
-    const RunResult result = engine_.Run("m", statement, {}, {});
+    const RunResult result = Run(statement);
     ASSERT_EQ(result.state, "completed") << result.reason;
     EXPECT_EQ(Catalogue(database_),
               Plain(kAttach, "ALTER TABLE p DETACH PARTITION c CONCURRENTLY"));
@@ -243,7 +248,7 @@ TEST_F(PartitionPgTest, AnInterruptedDetachIsEndedByDetachAndByFinalize) {
     interrupted.Exec("SET lock_timeout = '50ms'");
     EXPECT_THROW(interrupted.Exec("ALTER TABLE p DETACH PARTITION c CONCURRENTLY"), test::SqlError);
     reader.Exec("COMMIT");
-    const RunResult result = engine_.Run("m", statement, {}, {});
+    const RunResult result = Run(statement);
     ASSERT_EQ(result.state, "completed") << result.reason;
     EXPECT_EQ(Catalogue(database_),
               Plain(kAttach, "ALTER TABLE p DETACH PARTITION c CONCURRENTLY"));
