@@ -90,7 +90,8 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
     FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
    WHERE a.attrelid IN ('t'::regclass, 'item'::regclass, 'note'::regclass) AND a.attnum > 0 AND NOT a.attisdropped
   UNION ALL SELECT concat_ws(' ', 'index', pg_get_indexdef(i.indexrelid), indisvalid, indisunique, indisprimary,
-                   indimmediate, indisclustered, obj_description(i.indexrelid))
+                   indimmediate, indisclustered, obj_description(i.indexrelid),
+                   (SELECT array_agg(c.attname ORDER BY c.attnum) FROM pg_attribute AS c WHERE c.attrelid = i.indexrelid))
     FROM pg_index AS i WHERE indrelid IN ('t'::regclass, 'item'::regclass, 'note'::regclass)
   UNION ALL SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated,
                    condeferrable, condeferred, conindid::regclass, obj_description(oid))
