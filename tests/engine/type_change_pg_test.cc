@@ -206,6 +206,27 @@ TEST_F(TypeChangePgTest, EnumFromTextAndBack) {
   EXPECT_EQ(database_.Value("SELECT kind FROM t WHERE id = 1"), "small");
 }
 
+TEST_F(TypeChangePgTest, AnArrayIsCastAsItsElementsAre) {
+  database_.Exec("ALTER TABLE t ADD marks integer[] DEFAULT '{1,NULL}'");
+  EXPECT_THAT(Message("ALTER TABLE t ALTER marks TYPE boolean[]"), HasSubstr("cannot be cast"));
+  EXPECT_THAT(Message("ALTER TABLE t ALTER marks TYPE bigint"), HasSubstr("cannot be cast"));
+  for (const std::string type : {"bigint[]", "text[]"}) {
+    SCOPED_TRACE(type);
+    const std::string statement = "ALTER TABLE t ALTER marks TYPE " + type;
+    const std::string before = Catalogue(database_);
+    const std::string plain = Plain(statement);
+    const RunResult result = Run(statement);
+    ASSERT_EQ(result.state, "completed") << result.reason;
+    ASSERT_EQ(engine_.Revert(result.run, {}, {}).state, "reverted");
+    EXPECT_EQ(Catalogue(database_), before);
+    const RunResult again = Run(statement);
+    ASSERT_EQ(again.state, "completed") << again.reason;
+    ASSERT_EQ(engine_.Contract(again.run, {}).state, "contracted");
+    EXPECT_EQ(Catalogue(database_), plain);
+    EXPECT_EQ(database_.Value("SELECT DISTINCT marks::text FROM t"), "{1,NULL}");
+  }
+}
+
 TEST_F(TypeChangePgTest, ARevertGivesBackWhatTheNewTypeCannotHold) {
   const std::string rows = Rows();
   const RunResult result = Run("ALTER TABLE t ALTER price TYPE numeric(10,1)");
