@@ -139,7 +139,8 @@ bool RunProcess::HoldsForeignRows(const schema::Step& step) {
   std::string condition;
   if (!step.created_column.empty()) {
     const auto value = session_->Query(
-        "SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute AS a JOIN pg_attrdef AS d ON "
+        "SELECT pg_get_expr(d.adbin, d.adrelid), format_type(a.atttypid, a.atttypmod), "
+        "array_to_string(a.attmissingval, '') FROM pg_attribute AS a JOIN pg_attrdef AS d ON "
         "d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = to_regclass($1) AND "
         "a.attname = $2",
         {table, step.created_column});
@@ -147,8 +148,13 @@ bool RunProcess::HoldsForeignRows(const schema::Step& step) {
     // A default that gives each row a value of its own would only give one more.
     condition = value.rows.empty() || IsFilledByDefault(step)
                     ? column + " IS NOT NULL"
-                    : fmt::format("{}::text IS DISTINCT FROM ({})::text", column,
-                                  db::ToText(value.rows[0][0]));
+                    : fmt::format("{}::text IS DISTINCT FROM ({})::{}::text", column,
+                                  db::ToText(value.rows[0][0]), db::ToText(value.rows[0][1]));
+    // What PostgreSQL computed once, for the rows that were there: of now(), never to be had again.
+    if (!value.rows.empty() && value.rows[0][2]) {
+      condition += fmt::format(" AND format('%s', {}) IS DISTINCT FROM {}", column,
+                               db::QuoteLiteral(*value.rows[0][2]));
+    }
     // What the statement makes of a row is nobody's own: the sync trigger wrote it.
     for (const schema::Step& other : plan_.steps) {
       if (!other.backfill || !other.backfill->keep_in_sync || !other.backfill->re_evaluable ||

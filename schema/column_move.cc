@@ -276,6 +276,7 @@ class Swap {
       sql_ += Comment(fmt::format("CONSTRAINT {} ON {}", QuoteName(index.name), table_),
                       index.constraint_comment);
     }
+    RenameInIndex(index);
     sql_ += Comment("INDEX " + QuoteName(move_.table.schema, index.name), index.comment);
     if (index.is_clustered) Add("ALTER TABLE {} CLUSTER ON {}", table_, QuoteName(index.name));
   }
@@ -291,6 +292,14 @@ class Swap {
       Add("ALTER STATISTICS {} SET STATISTICS {}", Sql(statistics.name), statistics.target);
     }
     sql_ += Comment("STATISTICS " + Sql(statistics.name), statistics.comment);
+  }
+
+  // An index keeps the name that its column had when it was built: \d shows it.
+  void RenameInIndex(const IndexUse& index) {
+    const bool is_built = !move_.is_back || index.is_unique;
+    if (!index.names_column || !is_built || move_.incoming == move_.incoming_after) return;
+    Add("ALTER TABLE {} RENAME COLUMN {} TO {}", QuoteName(move_.table.schema, index.name),
+        QuoteName(move_.incoming), QuoteName(move_.incoming_after));
   }
 
   void RenameConstraint(const TableName& table, const std::string& name,

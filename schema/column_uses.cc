@@ -231,7 +231,13 @@ SELECT c.relname, pg_catalog.pg_get_indexdef(c.oid), s.spcname, i.indisunique,
        EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid
                   AND a.attstattarget >= {}),
        EXISTS (SELECT FROM pg_catalog.unnest(i.indclass) AS u(class)
-                 JOIN pg_catalog.pg_opclass AS o ON o.oid = u.class WHERE NOT o.opcdefault)
+                 JOIN pg_catalog.pg_opclass AS o ON o.oid = u.class WHERE NOT o.opcdefault),
+       $2::smallint = ANY (i.indkey)
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                           JOIN pg_catalog.pg_attribute AS own ON own.attrelid = i.indrelid
+                            AND own.attnum = $2::smallint
+                          WHERE a.attrelid = c.oid AND i.indkey[a.attnum - 1] = 0
+                            AND pg_catalog.starts_with(a.attname::text, own.attname::text))
   FROM pg_catalog.pg_index AS i
   JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
   LEFT JOIN pg_catalog.pg_tablespace AS s ON s.oid = c.reltablespace
@@ -252,6 +258,7 @@ SELECT c.relname, pg_catalog.pg_get_indexdef(c.oid), s.spcname, i.indisunique,
       index.is_unique = ToBool(row[3]);
       index.is_computed = ToBool(row[4]);
       index.is_clustered = ToBool(row[5]);
+      index.names_column = ToBool(row[13]);
       index.constraint_type = OrEmpty(row[6]);
       index.comment = OrEmpty(row[8]);
       index.constraint_comment = OrEmpty(row[9]);

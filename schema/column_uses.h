@@ -25,6 +25,8 @@ struct IndexUse {
   bool is_unique = false;
   bool is_computed = false;  // With expressions or a predicate.
   bool is_clustered = false;
+  // Holds the column itself, once, and nothing else that may be called like it.
+  bool names_column = false;
   // Of its constraint; "p", "u" or empty.
   std::string constraint_type;
   std::string comment;

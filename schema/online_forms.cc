@@ -55,10 +55,8 @@ const AstObject* ConstraintIn(const AstObject& command) {
 bool IsOnlineConstraint(const AstObject& constraint) {
   const std::string type = TextMember(constraint, "contype");
   if (!TextMember(constraint, "indexname").empty()) return false;  // Short as it stands.
-  if (type == "CONSTR_CHECK" || type == "CONSTR_FOREIGN") {
-    return !FlagMember(constraint, "skip_validation");
-  }
-  return type == "CONSTR_UNIQUE" || type == "CONSTR_PRIMARY";
+  return type == "CONSTR_CHECK" || type == "CONSTR_FOREIGN" || type == "CONSTR_UNIQUE" ||
+         type == "CONSTR_PRIMARY";
 }
 
 // One statement on its way to its steps.
@@ -324,13 +322,14 @@ SELECT n.nspname, c.relname, pg_catalog.pg_get_indexdef(c.oid), t.relname, i.ind
       }
       if (is_new()) return AddAsItStands("add constraint " + given, DropConstraint(given));
       RefuseTakenConstraint(given);
+      const bool is_left_unproved = FlagMember(constraint, "skip_validation");
       Add(fmt::format("add constraint {} to {}, for new rows", given, Readable(table_.name)),
-          statement_.text + " NOT VALID", DropConstraint(given),
+          statement_.text + (is_left_unproved ? "" : " NOT VALID"), DropConstraint(given),
           is_check ? kMoment
                    : "SHARE ROW EXCLUSIVE on both tables, milliseconds; retried with a short lock "
                      "time-out",
           "NOT VALID: it holds for new rows and reads no old one.");
-      AddValidation(given);
+      if (!is_left_unproved) AddValidation(given);
       return;
     }
     TakeKey(constraint, type == "CONSTR_PRIMARY", given);

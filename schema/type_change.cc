@@ -252,9 +252,15 @@ class TypeChange {
 SELECT s.oid = t.oid OR t.typcategory = 'S' OR EXISTS (
          SELECT FROM pg_catalog.pg_cast AS c WHERE c.castsource = s.oid AND c.casttarget = t.oid
             AND c.castcontext IN ('i', 'a'))
-  FROM pg_catalog.pg_type AS s, pg_catalog.pg_type AS t
- WHERE s.oid = pg_catalog.pg_typeof(NULL::{})::pg_catalog.oid
-   AND t.oid = pg_catalog.pg_typeof(NULL::{})::pg_catalog.oid)",
+  FROM pg_catalog.pg_type AS whole_s
+  JOIN pg_catalog.pg_type AS whole_t ON whole_t.oid = pg_catalog.pg_typeof(NULL::{1})::pg_catalog.oid
+ CROSS JOIN LATERAL (SELECT whole_s.typcategory = 'A' AND whole_t.typcategory = 'A') AS both_are (arrays)
+  -- An array is cast as its elements are.
+  JOIN pg_catalog.pg_type AS s
+    ON s.oid = CASE WHEN both_are.arrays THEN whole_s.typelem ELSE whole_s.oid END
+  JOIN pg_catalog.pg_type AS t
+    ON t.oid = CASE WHEN both_are.arrays THEN whole_t.typelem ELSE whole_t.oid END
+ WHERE whole_s.oid = pg_catalog.pg_typeof(NULL::{0})::pg_catalog.oid)",
                                              from, to))
                           .rows.at(0)[0]);
   }

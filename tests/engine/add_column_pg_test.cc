@@ -262,6 +262,24 @@ TEST_F(AddColumnPgTest, AColumnWithValuesOfTheApplicationOrDrawnForItIsKept) {
 }
 
 // A program that writes back whole rows, as it read them before.
+TEST_F(AddColumnPgTest, WhatPostgresGaveTheOldRowsIsNobodysWhateverItsText) {
+  const std::string before = Catalogue(database_);
+  for (const std::string column :
+       {"numeric(8,2) DEFAULT 1.5", "char(5) DEFAULT 'x'", "timestamptz DEFAULT now() NOT NULL",
+        "timestamp(0) DEFAULT localtimestamp", "integer[] DEFAULT '{1, 2}'", "boolean DEFAULT true",
+        "text DEFAULT ''", "jsonb DEFAULT '{\"a\":1}'"}) {
+    SCOPED_TRACE(column);
+    const RunResult result = Run("ALTER TABLE t ADD c " + column);
+    ASSERT_EQ(result.state, "completed") << result.reason;
+    EXPECT_EQ(Back(result.run).conflicts, 0);
+    EXPECT_EQ(Catalogue(database_), before);
+  }
+  const RunResult result = Run("ALTER TABLE t ADD c timestamptz DEFAULT now()");
+  database_.Exec("INSERT INTO t (id) VALUES (7001); UPDATE t SET b = 'other' WHERE id = 1");
+  EXPECT_EQ(Back(result.run).conflicts, 1);
+  EXPECT_EQ(database_.Integer("SELECT count(c) FROM t WHERE id = 7001"), 1);
+}
+
 TEST_F(AddColumnPgTest, ANullOfTheApplicationStopsBeforeNotNullAndRefusesNobody) {
   const RunResult nullable =
       engine_.Run("n", "ALTER TABLE t ADD d uuid DEFAULT gen_random_uuid()", {}, {});

@@ -103,6 +103,8 @@ TEST_F(OnlineDdlPgTest, MakesWhatThePlainStatementMakesAndTakesItBackWhileOthers
           "DROP INDEX t_b",
           "ALTER TABLE t ADD CONSTRAINT positive CHECK (a > 0)",
           "ALTER TABLE t ADD CONSTRAINT o_other FOREIGN KEY (o) REFERENCES other ON DELETE CASCADE",
+          "ALTER TABLE t ADD CONSTRAINT unproved CHECK (a > -5) NOT VALID",
+          "ALTER TABLE t ADD CONSTRAINT o_unproved FOREIGN KEY (o) REFERENCES other NOT VALID",
           "ALTER TABLE t ALTER COLUMN a SET NOT NULL",
           "ALTER TABLE t ADD CONSTRAINT t_a_unique UNIQUE (a) DEFERRABLE",
           "ALTER TABLE t ADD UNIQUE (a, b)",

@@ -90,7 +90,8 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
     FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
    WHERE a.attrelid IN ('t'::regclass, 'item'::regclass, 'note'::regclass) AND a.attnum > 0 AND NOT a.attisdropped
   UNION ALL SELECT concat_ws(' ', 'index', pg_get_indexdef(i.indexrelid), indisvalid, indisunique, indisprimary,
-                   indimmediate, indisclustered, obj_description(i.indexrelid))
+                   indimmediate, indisclustered, obj_description(i.indexrelid),
+                   (SELECT array_agg(c.attname ORDER BY c.attnum) FROM pg_attribute AS c WHERE c.attrelid = i.indexrelid))
     FROM pg_index AS i WHERE indrelid IN ('t'::regclass, 'item'::regclass, 'note'::regclass)
   UNION ALL SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated,
                    condeferrable, condeferred, conindid::regclass, obj_description(oid))
@@ -204,6 +205,27 @@ TEST_F(TypeChangePgTest, EnumFromTextAndBack) {
   ASSERT_EQ(engine_.Revert(result.run, {}, {}).state, "reverted");
   EXPECT_EQ(database_.Value("SELECT kind FROM t WHERE id = 2"), "large");
   EXPECT_EQ(database_.Value("SELECT kind FROM t WHERE id = 1"), "small");
+}
+
+TEST_F(TypeChangePgTest, AnArrayIsCastAsItsElementsAre) {
+  database_.Exec("ALTER TABLE t ADD marks integer[] DEFAULT '{1,NULL}'");
+  EXPECT_THAT(Message("ALTER TABLE t ALTER marks TYPE boolean[]"), HasSubstr("cannot be cast"));
+  EXPECT_THAT(Message("ALTER TABLE t ALTER marks TYPE bigint"), HasSubstr("cannot be cast"));
+  for (const std::string type : {"bigint[]", "text[]"}) {
+    SCOPED_TRACE(type);
+    const std::string statement = "ALTER TABLE t ALTER marks TYPE " + type;
+    const std::string before = Catalogue(database_);
+    const std::string plain = Plain(statement);
+    const RunResult result = Run(statement);
+    ASSERT_EQ(result.state, "completed") << result.reason;
+    ASSERT_EQ(engine_.Revert(result.run, {}, {}).state, "reverted");
+    EXPECT_EQ(Catalogue(database_), before);
+    const RunResult again = Run(statement);
+    ASSERT_EQ(again.state, "completed") << again.reason;
+    ASSERT_EQ(engine_.Contract(again.run, {}).state, "contracted");
+    EXPECT_EQ(Catalogue(database_), plain);
+    EXPECT_EQ(database_.Value("SELECT DISTINCT marks::text FROM t"), "{1,NULL}");
+  }
 }
 
 TEST_F(TypeChangePgTest, ARevertGivesBackWhatTheNewTypeCannotHold) {

@@ -23,7 +23,8 @@ TEST(DriftTest, ATypeThatHoldsLessLosesData) {
                                  {"numeric(10,2)", "numeric(12,2)"},
                                  {"uuid", "text"}}) {
     EXPECT_FALSE(LosesValues(from, to)) << from << " " << to;
-    if (std::string(to) != "text") EXPECT_TRUE(LosesValues(to, from)) << to << " " << from;
+    const bool holds_all = std::string(to) == "text";
+    EXPECT_EQ(LosesValues(to, from), !holds_all) << to << " " << from;
   }
   EXPECT_TRUE(LosesValues("numeric(10,2)", "numeric(11,1)"));
   EXPECT_TRUE(LosesValues("timestamp with time zone", "date"));

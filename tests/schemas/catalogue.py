@@ -42,6 +42,8 @@ class Table:
     is_child: bool  # A partition, or one that inherits.
     has_children: bool
     unlogged: bool
+    parent: str | None = None  # Of which it is a partition, as SQL.
+    strategy: str = ""  # Of a partitioned one: r, l, h
     columns: list[Column] = field(default_factory=list)
     indexes: list[str] = field(default_factory=list)  # Those of no constraint.
     constraints: list[Constraint] = field(default_factory=list)
@@ -69,13 +71,16 @@ class Catalogue:
         self.tables: list[Table] = []
         self.labels: dict[str, list[str]] = {}  # Of enums.
         by_oid: dict[str, Table] = {}
-        for oid, schema, name, kind, child, children, persistence in session.query(f"""
+        for oid, schema, name, kind, child, children, persistence, parent, strategy in session.query(f"""
 SELECT c.oid, n.nspname, c.relname, c.relkind,
        EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid),
-       EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), c.relpersistence
+       EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), c.relpersistence,
+       (SELECT i.inhparent::regclass::text FROM pg_inherits AS i WHERE i.inhrelid = c.oid AND c.relispartition),
+       (SELECT p.partstrat FROM pg_partitioned_table AS p WHERE p.partrelid = c.oid)
   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND {_WHOSE} ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C" """):
-            table = Table(oid, schema, name, kind, child == "t", children == "t", persistence == "u")
+            table = Table(oid, schema, name, kind, child == "t", children == "t", persistence == "u", parent,
+                          strategy or "")
             by_oid[oid] = table
             self.tables.append(table)
         for row in session.query("""

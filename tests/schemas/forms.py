@@ -347,6 +347,36 @@ def drop_table(draw: Draw) -> Statement | None:
     return Statement("DROP TABLE", f"DROP TABLE {table.sql}", [table])
 
 
+# ---- Partitions ----
+
+@form(3)
+def detach(draw: Draw) -> Statement | None:
+    parts = [t for t in draw.catalogue.tables if t.parent]
+    if not parts:
+        return None
+    table = draw.rng.choice(parts)
+    return Statement("DETACH PARTITION", f"ALTER TABLE {table.parent} DETACH PARTITION {table.sql}", [table])
+
+
+@form(3)
+def attach(draw: Draw) -> Statement | None:
+    """Mostly one that was detached before."""
+    def shape(table: Table) -> list[tuple[str, str]]:
+        return [(c.name, c.type) for c in table.columns]
+    parents = [t for t in draw.catalogue.tables if t.strategy]
+    free = [t for t in draw.catalogue.tables if not t.is_child and not t.strategy]
+    pairs = [(parent, table) for parent in parents for table in free if shape(parent) == shape(table)]
+    if not pairs:
+        return None
+    parent, table = draw.rng.choice(pairs)
+    bound = {"r": ("FROM (MINVALUE) TO (100)", "FROM (1) TO (100)", "FROM (100) TO (400)", "FROM (400) TO (MAXVALUE)",
+                   "FROM (400) TO (900)"),
+             "l": ("IN ('north', 'south')", "IN ('east')"),
+             "h": tuple(f"WITH (MODULUS 3, REMAINDER {r})" for r in range(3))}[parent.strategy]
+    end = f"FOR VALUES {draw.rng.choice(bound)}" if parent.strategy == "h" or draw.rng.random() < 0.8 else "DEFAULT"
+    return Statement("ATTACH PARTITION", f"ALTER TABLE {parent.sql} ATTACH PARTITION {table.sql} {end}", [table])
+
+
 # ---- What is short as it stands ----
 
 @form(5)

@@ -6,6 +6,7 @@ import collections
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -159,4 +160,5 @@ class Run:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # Its server goes with it.
     sys.exit(Run(_arguments()).run())
