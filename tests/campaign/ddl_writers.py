@@ -162,6 +162,6 @@ class DdlWriters:
         elif kind == "touch":
             change = f"UPDATE {shape.table} SET updates = updates + 1 {where}"
         else:
-            change = f"UPDATE {shape.table} SET {shape.name(kind)} = " + \
+            change = f"UPDATE {shape.table} SET {shape.set_name(kind)} = " + \
                 f"{UPDATES[kind](rng, mark)} {where}"
         return logged(change, shape, writer, op, kind)

@@ -46,7 +46,13 @@ class Fault:
                 and (self.sanitized is None or self.sanitized == sanitized)
                 and (change.kind in self.kinds if self.kinds
                      else self.ddl or change.kind != "ddl")
-                and (self.number != "F18" or change.violation is not None))
+                and (self.number != "F18" or self._is_bad(change, forward)))
+
+    def _is_bad(self, change: Change, forward: bool) -> bool:
+        """Whether there is such a row as it takes."""
+        if self.name == "row beyond":
+            return not forward and change.beyond is not None
+        return change.violation is not None
 
     def excludes(self, other: Fault) -> bool:
         return self.alone or other.alone or (self.server and other.server)
