@@ -39,6 +39,7 @@ class DdlRun(Run):
 
     def _prepare(self) -> None:
         scenario = self.scenario
+        self._patience *= 2  # Up to twenty steps, many of them behind a lock of the table's.
         self.strangers: list[str] = []  # What somebody else has done to the schema.
         self._bad_rows = 0
         self._ops = 0
