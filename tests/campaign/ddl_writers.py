@@ -82,7 +82,7 @@ class DdlWriters:
         return not any(thread.is_alive() for thread in self._threads)
 
     def use(self, *shapes: Shape) -> None:
-        """From its return on no statement is under way that uses another shape; none: no statement."""
+        """From its return on no statement is under way that uses another shape; without one, none."""
         self._shapes = shapes
         for at_work in self._at_work:
             if at_work.acquire(timeout=60):

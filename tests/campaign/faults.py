@@ -1,4 +1,5 @@
-"""The faults, F1 to F15 (F18 is in ddl_faults.py): each is a function that does it to a run that is at work, and ends it.
+"""The faults, F1 to F15: each is a function that does it to a run that is at work, and ends it.
+Those of changes of the schema only, and F18, are in ddl_faults.py.
 
 A name in quotes is what --fault takes.
 
