@@ -131,3 +131,12 @@ def _bad_row_before(stage: DdlRun) -> None:
     stage.stop_children()
     stage.violate(0)
     stage.restart()
+
+
+@fault("row beyond", "F18", kinds=("ddl",), weight=2, starts=True, survivable=False)
+def _row_beyond(stage: DdlRun) -> None:
+    """Written before the way back, to which only the new shape can bear it; it is named, and stays
+    until the operator takes it away."""
+    stage.stop_children()
+    stage.violate(0, beyond=True)
+    stage.restart()

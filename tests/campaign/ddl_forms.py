@@ -18,12 +18,17 @@ class Shape:
     table: str = "t"
     names: dict[str, str] = field(default_factory=dict)  # Where they differ from COLUMNS.
     insert_names: dict[str, str] | None = None  # In an INSERT; None: the same.
+    set_names: dict[str, str] | None = None  # In an UPDATE's SET; None: the same.
 
     def name(self, column: str) -> str:
         return self.names.get(column, column)
 
     def insert_name(self, column: str) -> str:
         names = self.names if self.insert_names is None else self.insert_names
+        return names.get(column, column)
+
+    def set_name(self, column: str) -> str:
+        names = self.names if self.set_names is None else self.set_names
         return names.get(column, column)
 
 
@@ -43,9 +48,14 @@ class Form:
     name: str
     sql: str
     violation: Violation | None = None
+    beyond: Violation | None = None  # A row that the old shape cannot bear.
     # After the cut-over: the version before and the one after. None: there is one shape only.
     older: Shape | None = None
     newer: Shape | None = None
+    # What the newer version may write from the expand on, when it does not find every row yet: what
+    # it reads has the old names. `early_column` is there by then.
+    early: Shape | None = None
+    early_column: str = ""
     contracts: bool = False  # Something is kept until `pawl contract`.
     backfills: bool = False
     proof: str = ""  # Counts the rows that the statement would not have left so; 0 when it is done.
@@ -84,6 +94,7 @@ _TWICE = Violation("email", "(SELECT email FROM t WHERE email IS NOT NULL ORDER 
                    ("23505",))
 _NO_VALUE = "SELECT count(*) FROM t WHERE {0} IS NULL"
 _ALIKE = "SELECT count(*) - count(DISTINCT {0}) FROM t"
+_BEYOND = "(SELECT 5000000000 + count(*) FROM app.history)"
 # By its type; while both columns are there, by the gate of the trigger.
 _CAST = ("22000", "22P02", "22003")
 
@@ -110,12 +121,14 @@ FORMS = {
                backfills=True, forces=True),
         _added("value", "flag integer NOT NULL DEFAULT 7",
                "SELECT count(*) FROM t WHERE flag <> 7"),
-        _retyped("n", "bigint", None),
+        _retyped("n", "bigint", None, beyond=Violation("n", _BEYOND, ("22000", "22003"))),
         _retyped("code", "integer", Violation("code", "'abc'", _CAST), " USING code::integer"),
         _retyped("mood", "feeling", Violation("mood", "'angry'", _CAST), " USING mood::feeling"),
         _retyped("price", "numeric(6,2)", Violation("price", "50000.5", _CAST)),
         Form("rename column", "ALTER TABLE t RENAME COLUMN email TO mail;", older=OLD,
-             newer=Shape(names={"email": "mail"}), contracts=True, backfills=True),
+             newer=Shape(names={"email": "mail"}), contracts=True, backfills=True,
+             early=Shape(insert_names={"email": "mail"}, set_names={"email": "mail"}),
+             early_column="mail"),
         Form("rename table", "ALTER TABLE t RENAME TO renamed;", older=OLD,
              newer=Shape(table="renamed"), contracts=True),
         Form("drop column", "ALTER TABLE t DROP COLUMN spare;", contracts=True),

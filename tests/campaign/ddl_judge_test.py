@@ -1,4 +1,4 @@
-"""The judge of schema changes is judged: it accepts what is right, and no damage, without a database."""
+"""The judge of schema changes is judged: it accepts what is right, and no damage; no database."""
 from __future__ import annotations
 
 import copy

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 import time
 
 from ddl_forms import OLD, Shape, create_sql, image_sql
@@ -34,9 +35,11 @@ class DdlRun(Run):
 
     scenario: DdlScenario  # type: ignore[assignment]
     _writers: DdlWriters  # type: ignore[assignment]
+    _lifted = ("pace=0", "throttle=off", "limit.stall=5s")
 
     def _prepare(self) -> None:
         scenario = self.scenario
+        self._patience *= 2  # Up to twenty steps, many of them behind a lock of the table's.
         self.strangers: list[str] = []  # What somebody else has done to the schema.
         self._bad_rows = 0
         self._ops = 0
@@ -73,6 +76,10 @@ class DdlRun(Run):
     def _go_forward(self) -> None:
         self._mark("run begins")
         forward = self.scenario.forward
+        watch = threading.Thread(target=self._begin_early, daemon=True)
+        if self.change.early and not any(f.server for f in forward) and \
+                self.scenario.end != REVERT_FROM_THE_MIDDLE:
+            watch.start()
         if not forward or not forward[0].starts:
             self.restart()
         self._inject(forward)
@@ -83,6 +90,25 @@ class DdlRun(Run):
                 self._check_code(child, child.wait(1) or 0)
             return
         self._complete()
+        if watch.ident:
+            watch.join()
+
+    def _begin_early(self) -> None:
+        """The newer version is at work as soon as it can write; until the run is done, which makes
+        both shapes whole."""
+        early, column = self.change.early, self.change.early_column
+        assert early
+        while "run is done" not in self.outcome.reached and not self.outcome.liveness:
+            try:
+                with self.admin() as admin:
+                    if admin.number("SELECT count(*) FROM pg_attribute WHERE attrelid = "
+                                    "to_regclass('t') AND attname = $1", column):
+                        self._writers.use(OLD, early)
+                        self.outcome.reached.add("early")
+                        return
+            except SqlError:
+                pass  # A crash of the server's, perhaps.
+            time.sleep(0.03)
 
     def _complete(self) -> None:
         self._finish("completed", {0})
@@ -188,9 +214,10 @@ class DdlRun(Run):
         before = self.batches()
         self.wait_until(lambda: self.batches() >= before + count or not self.at_work(), 1)
 
-    def violate(self, seconds: float) -> None:
-        """A row that the new shape cannot bear is written, and committed after so long."""
-        violation = self.change.violation
+    def violate(self, seconds: float, beyond: bool = False) -> None:
+        """A row that the new shape cannot bear, or the old one, is written, and committed after so
+        long."""
+        violation = self.change.beyond if beyond else self.change.violation
         assert violation
         self._ops += 1
         mark = f"bad {self._ops}"
@@ -223,7 +250,7 @@ class DdlRun(Run):
         return ["revert", str(self._run), "--on-conflict", conflicts, *workers]
 
     def _before_restart(self) -> None:
-        if self.forward and self.state() == "failed":
+        if self.state() in ("failed", "reverting"):
             self._mend()
 
     def _mend(self) -> None:

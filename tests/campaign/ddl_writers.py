@@ -82,7 +82,7 @@ class DdlWriters:
         return not any(thread.is_alive() for thread in self._threads)
 
     def use(self, *shapes: Shape) -> None:
-        """From its return on no statement is under way that uses another shape; none: no statement."""
+        """From its return on no statement is under way that uses another shape; without one, none."""
         self._shapes = shapes
         for at_work in self._at_work:
             if at_work.acquire(timeout=60):
@@ -162,6 +162,6 @@ class DdlWriters:
         elif kind == "touch":
             change = f"UPDATE {shape.table} SET updates = updates + 1 {where}"
         else:
-            change = f"UPDATE {shape.table} SET {shape.name(kind)} = " + \
+            change = f"UPDATE {shape.table} SET {shape.set_name(kind)} = " + \
                 f"{UPDATES[kind](rng, mark)} {where}"
         return logged(change, shape, writer, op, kind)

@@ -1,4 +1,5 @@
-"""The faults, F1 to F15 (F18 is in ddl_faults.py): each is a function that does it to a run that is at work, and ends it.
+"""The faults, F1 to F15: each is a function that does it to a run that is at work, and ends it.
+Those of changes of the schema only, and F18, are in ddl_faults.py.
 
 A name in quotes is what --fault takes.
 
@@ -46,7 +47,13 @@ class Fault:
                 and (self.sanitized is None or self.sanitized == sanitized)
                 and (change.kind in self.kinds if self.kinds
                      else self.ddl or change.kind != "ddl")
-                and (self.number != "F18" or change.violation is not None))
+                and (self.number != "F18" or self._is_bad(change, forward)))
+
+    def _is_bad(self, change: Change, forward: bool) -> bool:
+        """Whether there is such a row as it takes."""
+        if self.name == "row beyond":
+            return not forward and change.beyond is not None
+        return change.violation is not None
 
     def excludes(self, other: Fault) -> bool:
         return self.alone or other.alone or (self.server and other.server)

@@ -34,6 +34,8 @@ class Run(Stage):
     """A scenario that is being played. Played once."""
 
     _writers: Writers
+    _lifted: tuple[str, ...] = ("pace=0", "limit.latency=off", "limit.commit=off",
+                                "limit.disk_free=off", "limit.stall=5s")
 
     def play(self) -> Outcome:
         began = time.monotonic()
@@ -192,8 +194,7 @@ class Run(Stage):
         """What the host's other work does to the server's answers, and to the room on its disk, is
         not the engine's to mend."""
         if self.wait_until(lambda: self._find_run() > 0 or not self.at_work(), 10):
-            self.command("set", "pace=0", "limit.latency=off", "limit.commit=off",
-                         "limit.disk_free=off", "limit.stall=5s")
+            self.command("set", *self._lifted)
 
     def _before_restart(self) -> None:
         """What the operator sees to before he carries on."""
