@@ -53,7 +53,7 @@ class ObjectFormsPgTest : public testing::Test {
 SELECT string_agg(line, E'\n' ORDER BY line) FROM (
   SELECT concat_ws(' ', 'index', pg_get_indexdef(indexrelid), indisvalid, i.inhparent::regclass)
     FROM pg_index LEFT JOIN pg_inherits AS i ON i.inhrelid = indexrelid
-   WHERE indrelid::regclass::text ~ '^(p|t|app.)' AND indrelid::regclass::text !~ 'pawl'
+   WHERE indrelid::regclass::text ~ '^(p[12]?[ab]?|t|app[.].*)$'
   UNION ALL SELECT concat_ws(' ', 'column', attrelid::regclass, attname, attstattarget, attstorage, attcompression)
     FROM pg_attribute WHERE attrelid IN ('t'::regclass, 'p'::regclass) AND attnum > 0
   UNION ALL SELECT concat_ws(' ', 'enum', enumlabel, enumsortorder) FROM pg_enum
