@@ -56,7 +56,7 @@ class PublishedPgTest : public testing::Test {
 TEST_F(PublishedPgTest, ASubscriberThatHasTheColumnsGoesOn) {
   test::Sql source(source_url());
   ASSERT_TRUE(Arrives());
-  Engine engine(db::ConnectionString(source_url()));
+  Engine engine{db::ConnectionString(source_url())};
   const RunResult result =
       engine.Run("m", "-- pawl: allow=publication\nALTER TABLE t ALTER n TYPE bigint", {}, {});
   ASSERT_EQ(result.state, "completed") << result.reason;
