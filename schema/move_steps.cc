@@ -64,7 +64,12 @@ class MoveSteps {
 
   std::string readable_table() const { return Readable(request_.table.name); }
 
-  ColumnFate fate() const { return request_.is_same ? ColumnFate::kNewName : ColumnFate::kNewType; }
+  // What the guards ask for, under the lock. Where nothing reads the column, its definition is not among
+  // that: whoever comes to read it is in PostgreSQL's books all the same.
+  ColumnFate fate() const {
+    if (request_.uses.dependents.empty()) return ColumnFate::kDropped;
+    return request_.is_same ? ColumnFate::kNewName : ColumnFate::kNewType;
+  }
 
   Step NewStep(StepKind kind, const std::string& title, const std::string& lock,
                const std::string& why) const {
