@@ -192,7 +192,7 @@ _KINDS = tuple((re.compile(pattern), kind) for pattern, kind in (
     (r"foreign key … of .*? refers to it", "foreign key … refers to it"),
     (r"default value for .*? depends on", "the default of another column depends on"),
     (r": \S.*? (has a column of its row type|inherits from|belongs to (?!the primary key)|is partitioned|is a table of a type)", r": … \1"),
-    (r"(inherits from|belongs to) .*?\. Nothing", r"\1 …. Nothing"),
+    (r"(inherits from|belongs to) (?!the primary key).*?\. Nothing", r"\1 …. Nothing"),
     (r"the modifiers of .*? are", "the modifiers of … are"),
     (r"USING .*", "USING …"),
     (r"^.*? (has a column|has several) ", r"… \1 "),
