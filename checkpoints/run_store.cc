@@ -193,7 +193,10 @@ RunRow CreateRun(db::Session& session, const schema::Plan& plan, const std::stri
   // first's run.
   LockBeginnings(session);
   const std::optional<RunRow> existing = FindRun(session, plan.migration);
-  if (existing && !IsFinal(existing->state)) return *existing;
+  // It may as well have come to its end while this one still planned: it is not done twice.
+  if (existing && (!IsFinal(existing->state) || existing->migration_hash == plan.migration_hash)) {
+    return *existing;
+  }
   RefuseRivals(session, plan, 0);
   StorePlan(session, plan, text);
   const auto created = session.Query(

@@ -216,6 +216,7 @@ RunResult Engine::Run(const std::string& name, const std::string& text, const Ru
     run = checkpoints::CreateRun(session, plan, text,
                                  {workers, settings.pace.value_or(plan.pace), throttle});
     if (run->migration_hash != migration.hash) RefuseOtherFile(*run, migration.hash);
+    if (checkpoints::IsFinal(run->state)) return DoneAlready(session, *run);
   } else {
     const schema::Plan plan = PlanToCarryOn(where_, session, *run);
     RequireConnections(session, settings.workers.value_or(run->workers));
