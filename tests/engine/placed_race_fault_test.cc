@@ -131,6 +131,20 @@ TEST_F(PlacedRaceFaultTest, TwoThatStartTheSameFileAtOnceMakeOneRun) {
   scene.ExpectRaisedOnce();
 }
 
+// The one that still plans finds, when it comes to begin, that all is done.
+TEST_F(PlacedRaceFaultTest, OneThatPlansForLongDoesNotDoAgainWhatWasDoneMeanwhile) {
+  Scene scene;
+  ASSERT_EQ(scene.Command({"init"}), 0);
+  // Moves of the other one: verifying, completed.
+  const auto late = scene.Start({}, "before_create_run:1:until=after_move:2");
+  ASSERT_TRUE(scene.WaitForPass("before_create_run", 1));
+  const auto other = scene.Start();
+  EXPECT_EQ(other->Wait(seconds(60)), 0) << other->Output();
+  EXPECT_EQ(late->Wait(seconds(60)), 0) << late->Output();
+  EXPECT_EQ(scene.database().Integer("SELECT count(*) FROM pawl.run"), 1);
+  scene.ExpectRaisedOnce();
+}
+
 // Every point of db/fault.h that a run forward passes, killed there at its first pass and a later
 // one.
 TEST_F(PlacedRaceFaultTest, KilledAtEachPointOfARun) {
