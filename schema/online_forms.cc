@@ -348,6 +348,9 @@ SELECT n.nspname, t.relname, pg_catalog.pg_has_role(t.relowner, 'USAGE') FROM pg
       Fail(fmt::format("column \"{}\" of table {} does not exist", column, Readable(table_.name)),
            "Check its name.");
     }
+    if (const auto unproved = UnprovedNotNull(planning_.reading.session(), table_.oid, column)) {
+      return AddValidation(*unproved);
+    }
     if (found->column.not_null) {
       Add(fmt::format("make {} of {} not null", column, Readable(table_.name)), "", "", "none", "")
           .notes.push_back("The column is NOT NULL already: the statement does nothing.");
