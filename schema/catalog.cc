@@ -84,7 +84,13 @@ std::vector<std::string> TextList(const db::Value& json_array) {
 
 void ReadColumns(Session& session, TableShape& table) {
   const Result result = session.Query(fmt::format(R"(
-SELECT a.attname, a.attnotnull, a.attgenerated <> '', a.attidentity = 'a',
+SELECT a.attname,
+       a.attnotnull AND NOT EXISTS (
+         -- From 18 on, a NOT NULL may be NOT VALID.
+         SELECT FROM pg_catalog.pg_constraint AS n
+          WHERE n.conrelid = a.attrelid AND n.contype = 'n' AND NOT n.convalidated
+            AND n.conkey[1] = a.attnum),
+       a.attgenerated <> '', a.attidentity = 'a',
        pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),{}
   FROM pg_catalog.pg_attribute AS a
  CROSS JOIN LATERAL (SELECT a.atttypid AS type, a.atttypmod AS modifier) AS start
@@ -242,6 +248,20 @@ const TableColumn* TableShape::Find(const std::string& column_name) const {
 bool TableShape::has_created_columns() const {
   return std::any_of(columns.begin(), columns.end(),
                      [](const TableColumn& column) { return column.is_created; });
+}
+
+std::optional<std::string> UnprovedNotNull(Session& session, std::int64_t table,
+                                           const std::string& column) {
+  const Result result = session.Query(
+      R"(
+SELECT n.conname
+  FROM pg_catalog.pg_constraint AS n
+  JOIN pg_catalog.pg_attribute AS a ON a.attrelid = n.conrelid AND a.attnum = n.conkey[1]
+ WHERE n.conrelid = $1::pg_catalog.oid AND n.contype = 'n' AND NOT n.convalidated
+   AND a.attname = $2)",
+      {std::to_string(table), column});
+  if (result.rows.empty()) return std::nullopt;
+  return ToText(result.rows[0][0]);
 }
 
 std::optional<std::int64_t> FindRelation(Session& session, const TableName& name) {

@@ -101,6 +101,11 @@ std::vector<std::int64_t> ReadChildren(db::Session& session, std::int64_t oid);
 // Returns the columns of the partition keys on the way from the leaf `oid` up.
 std::vector<std::string> ReadPartitionColumns(db::Session& session, std::int64_t oid);
 
+// Returns the name of the column's NOT NULL where that is NOT VALID, which PostgreSQL has from 18
+// on: rows may hold NULL still.
+std::optional<std::string> UnprovedNotNull(db::Session& session, std::int64_t table,
+                                           const std::string& column);
+
 // Fills type, hash and integer facts of a type given as SQL text. Throws db::Error where there is
 // no such type.
 Column ResolveType(db::Session& session, const std::string& name, const std::string& type);

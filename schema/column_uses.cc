@@ -70,6 +70,10 @@ SELECT a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
     attnum_ = ToText(row[0]);
     uses_.type = ToText(row[1]);
     uses_.not_null = ToBool(row[2]);
+    if (const auto unproved = UnprovedNotNull(session_, table_.oid, column_)) {
+      Obstruct(
+          fmt::format("its NOT NULL, constraint {}, is NOT VALID: validate it first", *unproved));
+    }
     uses_.default_value = OrEmpty(row[3]);
     if (!OrEmpty(row[4]).empty()) uses_.identity = ToText(row[4])[0];
     if (ToBool(row[5])) Obstruct("it is a generated column");
@@ -224,7 +228,9 @@ SELECT g.privilege_type,
   void ReadIndexes() {
     const db::Result found = Ask(fmt::format(R"(
 SELECT c.relname, pg_catalog.pg_get_indexdef(c.oid), s.spcname, i.indisunique,
-       i.indexprs IS NOT NULL OR i.indpred IS NOT NULL, i.indisclustered, k.contype,
+       i.indexprs IS NOT NULL OR i.indpred IS NOT NULL, i.indisclustered,
+       -- A key WITHOUT OVERLAPS is an exclusion constraint by its index.
+       CASE WHEN i.indisexclusion THEN 'x' ELSE k.contype END,
        coalesce(k.condeferrable, false),
        pg_catalog.obj_description(c.oid, 'pg_class'),
        pg_catalog.obj_description(k.oid, 'pg_constraint'), i.indisvalid,

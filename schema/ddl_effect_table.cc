@@ -18,6 +18,10 @@ constexpr EffectRow kRows[] = {
      ""},
     {"AT_ColumnDefault", "column_default", "ALTER COLUMN … DEFAULT", kAccessExclusive, kNo, kNo,
      false, false, true, ""},
+    {"column_type", "add_column_type", "ADD COLUMN", kAccessExclusive, kDepends, kDepends, false,
+     false, true,
+     "Only a domain with a constraint or a default writes the rows anew: give the column the "
+     "domain's base type, and its constraint NOT VALID, then validated."},
     {"AT_DropNotNull", "drop_not_null", "ALTER COLUMN … DROP NOT NULL", kAccessExclusive, kNo, kNo,
      false, false, true, ""},
     {"AT_SetNotNull", "set_not_null", "ALTER COLUMN … SET NOT NULL", kAccessExclusive, kYes, kNo,
@@ -101,6 +105,10 @@ constexpr EffectRow kRows[] = {
      true,
      "Make a table there, copy the rows in batches, and change the names. An index: build it anew "
      "there CONCURRENTLY."},
+    {"move_all", "tablespace", "ALL IN TABLESPACE … SET TABLESPACE", kNone, kNo, kYes, false, false,
+     true,
+     "Move one after the other: make a table there, copy the rows in batches, and change the "
+     "names. An index: build it anew there CONCURRENTLY."},
     {"AT_SetRelOptions", "table_options", "SET (…)", kShareUpdateExclusive, kNo, kNo, false, false,
      true, ""},
     {"AT_ResetRelOptions", "table_options", "RESET (…)", kShareUpdateExclusive, kNo, kNo, false,
@@ -189,6 +197,8 @@ constexpr EffectRow kRows[] = {
     {"reindex_concurrently", "reindex_concurrently", "REINDEX CONCURRENTLY", kShareUpdateExclusive,
      kYes, kNo, false, false, false, ""},
     {"alter_index", "alter_index", "ALTER INDEX", kNone, kNo, kNo, false, false, true, ""},
+    {"depends_on_extension", "depends_on_extension", "DEPENDS ON EXTENSION", kNone, kNo, kNo, false,
+     false, true, ""},
     // Things that hang on a table.
     {"create_trigger", "create_trigger", "CREATE TRIGGER", kShareRowExclusive, kNo, kNo, false,
      false, true, ""},
@@ -235,6 +245,21 @@ constexpr EffectRow kRows[] = {
     {"drop_schema_cascade", "drop_schema", "DROP SCHEMA … CASCADE", kNone, kNo, kNo, true, true,
      true, "Drop what is in it one by one, having seen what that is."},
     {"drop_other", "drop_object", "DROP", kNone, kNo, kNo, false, true, true, ""},
+    {"drop_other_cascade", "drop_object", "DROP … CASCADE", kNone, kNo, kNo, true, true, true,
+     "Drop what hangs on it one by one, having seen what that is."},
+    {"drop_owned", "drop_owned", "DROP OWNED", kNone, kNo, kNo, true, true, true,
+     "Drop what the role has one by one, having seen what that is."},
+    {"reassign_owned", "owner", "REASSIGN OWNED", kNone, kNo, kNo, false, false, true, ""},
+    {"create_database", "database", "CREATE DATABASE", kNone, kNo, kNo, false, false, false, ""},
+    {"drop_database", "database", "DROP DATABASE", kNone, kNo, kNo, true, true, false, ""},
+    {"create_tablespace", "tablespaces", "CREATE TABLESPACE", kNone, kNo, kNo, false, false, false,
+     ""},
+    {"drop_tablespace", "tablespaces", "DROP TABLESPACE", kNone, kNo, kNo, false, false, false, ""},
+    {"alter_system", "alter_system", "ALTER SYSTEM", kNone, kNo, kNo, false, false, false, ""},
+    {"subscription", "subscription", "CREATE SUBSCRIPTION", kNone, kNo, kNo, false, false, false,
+     ""},
+    {"extension_member", "extension_member", "ALTER EXTENSION … ADD or DROP", kShareUpdateExclusive,
+     kNo, kNo, false, false, true, ""},
     {"truncate", "truncate", "TRUNCATE", kAccessExclusive, kNo, kYes, true, false, true,
      "DELETE, which Pawl runs in batches and can take back."},
     {"cluster", "cluster", "CLUSTER", kAccessExclusive, kYes, kYes, false, false, true,
@@ -247,6 +272,15 @@ constexpr EffectRow kRows[] = {
     {"vacuum", "vacuum", "VACUUM", kShareUpdateExclusive, kYes, kNo, false, false, false, ""},
     {"analyze", "analyze", "ANALYZE", kShareUpdateExclusive, kNo, kNo, false, false, true, ""},
     // Sequences and types.
+    {"sequence_logged", "alter_sequence", "SET LOGGED or UNLOGGED", kAccessExclusive, kNo, kNo,
+     false, false, true, ""},
+    {"add_attribute", "alter_composite_type", "ALTER TYPE … ADD ATTRIBUTE", kNone, kNo, kNo, false,
+     false, true, ""},
+    {"drop_attribute", "drop_attribute", "ALTER TYPE … DROP ATTRIBUTE", kNone, kNo, kNo, true, true,
+     true, ""},
+    {"attribute_type", "attribute_type", "ALTER TYPE … ALTER ATTRIBUTE", kNone, kDepends, kDepends,
+     false, true, true, ""},
+    {"type_other", "alter_type", "ALTER TYPE", kNone, kNo, kNo, false, false, true, ""},
     {"alter_sequence", "alter_sequence", "ALTER SEQUENCE", kShareRowExclusive, kNo, kDepends, false,
      false, true, ""},
     {"owned_by", "sequence_owner", "SEQUENCE … OWNED BY", kAccessShare, kNo, kNo, false, false,
@@ -271,6 +305,8 @@ constexpr EffectRow kRows[] = {
 };
 
 }  // namespace
+
+std::span<const EffectRow> EffectRows() { return kRows; }
 
 const EffectRow* RowOf(std::string_view key) {
   const auto* const found = std::find_if(std::begin(kRows), std::end(kRows),

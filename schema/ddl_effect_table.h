@@ -2,6 +2,7 @@
 // it.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "schema/ddl_effects.h"
@@ -20,6 +21,9 @@ struct EffectRow {
   bool in_transaction = true;
   std::string_view online_form;
 };
+
+// Every row.
+std::span<const EffectRow> EffectRows();
 
 // Returns the row of `key`; nullptr if there is none.
 const EffectRow* RowOf(std::string_view key);

@@ -41,6 +41,7 @@ const AstArray& ItemsOf(const AstValue& node);
 
 // ddl_effects_alter.cc
 void TakeAlterTable(const AstObject& body, EffectList& effects);
+void TakeMoveAll(const AstObject& body, EffectList& effects);
 
 // ddl_effects_tables.cc
 void TakeIndex(const AstObject& body, EffectList& effects);
@@ -68,5 +69,8 @@ void TakeAlterSequence(const AstObject& body, EffectList& effects);
 void TakeCreateSequence(const AstObject& body, EffectList& effects);
 void TakeEnum(const AstObject& body, EffectList& effects);
 void TakeDomain(const AstObject& body, EffectList& effects);
+void TakeDependsOnExtension(const AstObject& body, EffectList& effects);
+void TakeExtensionMember(const AstObject& body, EffectList& effects);
+void TakeSubscription(const AstObject& body, EffectList& effects);
 
 }  // namespace pawl::schema

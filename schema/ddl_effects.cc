@@ -42,8 +42,27 @@ const std::map<std::string_view, Taker>& Takers() {
       {"CreateSeqStmt", TakeCreateSequence},
       {"AlterEnumStmt", TakeEnum},
       {"AlterDomainStmt", TakeDomain},
+      {"AlterTableMoveAllStmt", TakeMoveAll},
+      {"AlterObjectDependsStmt", TakeDependsOnExtension},
+      {"AlterExtensionContentsStmt", TakeExtensionMember},
+      {"CreateSubscriptionStmt", TakeSubscription},
   };
   return kTakers;
+}
+
+// Statements of which every one does what one row says.
+const std::map<std::string_view, std::string_view>& PlainRows() {
+  static const std::map<std::string_view, std::string_view> kPlainRows = {
+      {"AlterTypeStmt", "type_other"},
+      {"AlterSystemStmt", "alter_system"},
+      {"CreatedbStmt", "create_database"},
+      {"DropdbStmt", "drop_database"},
+      {"CreateTableSpaceStmt", "create_tablespace"},
+      {"DropTableSpaceStmt", "drop_tablespace"},
+      {"ReassignOwnedStmt", "reassign_owned"},
+      {"DropOwnedStmt", "drop_owned"},
+  };
+  return kPlainRows;
 }
 
 // What makes something new, or changes something that no statement waits for.
@@ -98,8 +117,26 @@ const std::set<std::string_view>& Harmless() {
                                                        "DiscardStmt",
                                                        "AlterStatsStmt",
                                                        "SecLabelStmt",
-                                                       "CreateSubscriptionStmt",
-                                                       "AlterSystemStmt"};
+                                                       "AlterOwnerStmt",
+                                                       "AlterEventTrigStmt",
+                                                       "AlterFdwStmt",
+                                                       "AlterForeignServerStmt",
+                                                       "AlterUserMappingStmt",
+                                                       "DropUserMappingStmt",
+                                                       "CreateForeignTableStmt",
+                                                       "ImportForeignSchemaStmt",
+                                                       "AlterCollationStmt",
+                                                       "AlterDatabaseRefreshCollStmt",
+                                                       "AlterOperatorStmt",
+                                                       "AlterOpFamilyStmt",
+                                                       "AlterTSConfigurationStmt",
+                                                       "AlterTSDictionaryStmt",
+                                                       "AlterTableSpaceOptionsStmt",
+                                                       "DropRoleStmt",
+                                                       "LoadStmt",
+                                                       "DeclareCursorStmt",
+                                                       "FetchStmt",
+                                                       "ClosePortalStmt"};
   return kHarmless;
 }
 
@@ -152,6 +189,11 @@ DdlEffects EffectsOf(const AstValue& statement) {
   const std::string_view type = NodeType(statement);
   if (const auto taker = Takers().find(type); taker != Takers().end()) {
     taker->second(*NodeOf(statement, type), effects);
+  } else if (const auto row = PlainRows().find(type); row != PlainRows().end()) {
+    DdlEffect& effect = effects.Add(row->second, {});
+    if (type.ends_with("OwnedStmt")) {
+      effect.also_locks = "every table of the role, so that every statement on them waits";
+    }
   } else if (!Harmless().contains(type)) {
     effects.AddUnknown();
   }

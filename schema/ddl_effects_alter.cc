@@ -12,7 +12,30 @@
 namespace pawl::schema {
 namespace {
 
-constexpr std::string_view kAlter = "ALTER TABLE … ";
+// "ALTER TABLE … ", or that of what else has its sub-commands.
+std::string AlterWords(const std::string& object) {
+  if (object == "OBJECT_VIEW") return "ALTER VIEW … ";
+  if (object == "OBJECT_MATVIEW") return "ALTER MATERIALIZED VIEW … ";
+  if (object == "OBJECT_SEQUENCE") return "ALTER SEQUENCE … ";
+  if (object == "OBJECT_FOREIGN_TABLE") return "ALTER FOREIGN TABLE … ";
+  return "ALTER TABLE … ";
+}
+
+// False where the type may be a domain: its name is none that PostgreSQL has, and the text does not
+// say what it is. Enums and the types of extensions are taken for one too.
+bool IsBuiltIn(const AstObject& type) {
+  static const std::set<std::string, std::less<>> kBuiltIn = {
+      "text",      "uuid",      "json",     "jsonb",   "bytea",     "date",      "timestamptz",
+      "timetz",    "name",      "inet",     "cidr",    "macaddr",   "macaddr8",  "money",
+      "xml",       "oid",       "tsvector", "tsquery", "int2",      "int4",      "int8",
+      "float4",    "float8",    "bool",     "bpchar",  "varbit",    "point",     "line",
+      "lseg",      "box",       "path",     "polygon", "circle",    "pg_lsn",    "jsonpath",
+      "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "regclass"};
+  const AstArray& names = ArrayMember(type, "names");
+  if (names.empty() || !ArrayMember(type, "arrayBounds").empty()) return true;
+  if (names.size() > 1) return StringOf(names.front()) == "pg_catalog";
+  return kBuiltIn.contains(StringOf(names.front()));
+}
 
 // What a new column's constraints and default make of ADD COLUMN.
 class NewColumn {
@@ -23,10 +46,11 @@ class NewColumn {
     }
     const AstObject* type = ObjectMember(column, "typeName");
     if (type != nullptr && IsSerial(*type)) has_sequence_ = true;
+    is_built_in_ = type == nullptr || has_sequence_ || IsBuiltIn(*type);
   }
 
   DdlEffect Effect() const {
-    DdlEffect effect = EffectOf(*RowOf("AT_AddColumn"), table_);
+    DdlEffect effect = EffectOf(*RowOf(is_built_in_ ? "AT_AddColumn" : "column_type"), table_);
     if (!referenced_.name.empty()) {
       effect.locks.push_back({referenced_, LockLevel::kShareRowExclusive});
     }
@@ -38,7 +62,8 @@ class NewColumn {
       effect.online_form =
           is_generated_
               ? "PostgreSQL has none. Add an ordinary column, have a BEFORE INSERT OR UPDATE trigger "
-                "compute it, and fill the old rows with an UPDATE under `keep_in_sync`."
+                "compute it, and fill the old rows with an UPDATE under `keep_in_sync`. From 18 on, a "
+                "VIRTUAL one writes no row; run that by hand."
               : "`pawl run` adds the column with a sequence for new rows, fills the old ones in "
                 "batches, and makes it NOT NULL by a validated check" +
                     std::string(is_identity_ ? ", and an identity in the same moment." : ".");
@@ -95,6 +120,7 @@ class NewColumn {
   bool is_generated_ = false;
   bool checks_ = false;
   bool builds_index_ = false;
+  bool is_built_in_ = true;
 };
 
 // The row for ADD CONSTRAINT; empty if the table has none.
@@ -122,11 +148,18 @@ bool LocksOut(const AstArray& options) {
   });
 }
 
+// A partitioned table, or a parent without ONLY, takes these along.
+constexpr std::string_view kHeirs = "its partitions and the tables that inherit from it";
+
 void TakeAlterIndex(const AstObject& command, EffectList& effects) {
   const std::string subtype = TextMember(command, "subtype");
   DdlEffect& effect = effects.Add("alter_index", {});
   effect.words =
       "ALTER INDEX … " + std::string(RowOf(subtype) == nullptr ? "…" : RowOf(subtype)->words);
+  const AstValue* options = Member(command, "def");
+  if (options != nullptr && LocksOut(ItemsOf(*options))) {
+    effect.also_locks = "the index, so that every statement on its table waits";
+  }
   if (subtype == "AT_SetTableSpace") {
     effect.rewrites = Certainty::kYes;
     effect.also_locks = "the index, so that every statement on its table waits";
@@ -135,54 +168,74 @@ void TakeAlterIndex(const AstObject& command, EffectList& effects) {
 }
 
 void TakePartition(const std::string& subtype, const AstObject& definition, const TableName& table,
-                   EffectList& effects) {
+                   const std::string& alter, EffectList& effects) {
   const AstObject* command = ObjectMember(definition, "PartitionCmd");
   if (command == nullptr) return effects.AddUnknown();
   const TableName partition = TableIn(*command, "name");
-  if (subtype == "AT_DetachPartition") {
+  if (subtype != "AT_AttachPartition") {
     const bool concurrently = FlagMember(*command, "concurrent");
-    DdlEffect& effect = effects.Add(concurrently ? "detach_concurrently" : subtype, table, kAlter);
+    DdlEffect& effect = effects.Add(concurrently ? "detach_concurrently" : subtype, table, alter);
     effect.locks.push_back({partition, LockLevel::kAccessExclusive});
+    effect.also_locks = "the default partition, where there is one";
     return;
   }
-  DdlEffect& effect = effects.Add(subtype, table, kAlter);
+  DdlEffect& effect = effects.Add(subtype, table, alter);
   effect.locks.push_back({partition, LockLevel::kAccessExclusive});
   effect.scans = Certainty::kDepends;
   effect.also_locks = "the default partition, where there is one";
 }
 
-void TakeConstraint(const AstObject& constraint, const TableName& table, EffectList& effects) {
+void TakeConstraint(const AstObject& constraint, const TableName& table, const std::string& alter,
+                    EffectList& effects) {
   const std::string_view key = KeyOfConstraint(constraint);
   if (key.empty()) return effects.AddUnknown();
-  DdlEffect& effect = effects.Add(key, table, kAlter);
-  if (key.starts_with("primary_key")) effect.also_locks = "tables that inherit from it";
+  DdlEffect& effect = effects.Add(key, table, alter);
+  effect.also_locks = kHeirs;
   const TableName referenced = TableIn(constraint, "pktable");
   if (!referenced.name.empty() && referenced != table) {
     effect.locks.push_back({referenced, LockLevel::kShareRowExclusive});
   }
 }
 
-void TakeAlter(const AstObject& command, const TableName& table, EffectList& effects) {
+// What a sub-command locks that its text does not name.
+std::string AlsoLocks(const std::string& subtype) {
+  if (subtype == "AT_SetIdentity" || subtype == "AT_DropIdentity" || subtype == "AT_SetLogged" ||
+      subtype == "AT_SetUnLogged" || subtype == "AT_ChangeOwner") {
+    return "the sequences of its columns";
+  }
+  if (subtype == "AT_DropConstraint" || subtype == "AT_AlterConstraint") {
+    return "the other table, where it is a foreign key";
+  }
+  if (subtype == "AT_AlterColumnType" || subtype == "AT_DropColumn") {
+    return "the other tables of its foreign keys, and with CASCADE what is made of the column";
+  }
+  return std::string(kHeirs);
+}
+
+void TakeAlter(const AstObject& command, const TableName& table, const std::string& alter,
+               EffectList& effects) {
   const std::string subtype = TextMember(command, "subtype");
   const AstObject* definition = ObjectMember(command, "def");
   if (subtype == "AT_AddColumn" && definition != nullptr) {
     if (const AstObject* column = ObjectMember(*definition, "ColumnDef")) {
       DdlEffect effect = NewColumn(*column, table).Effect();
-      effect.words = std::string(kAlter) + effect.words;
+      effect.words = alter + effect.words;
+      effect.also_locks = kHeirs;
       effects.Add(std::move(effect));
       return;
     }
   }
   if (subtype == "AT_AddConstraint" && definition != nullptr) {
     if (const AstObject* constraint = ObjectMember(*definition, "Constraint")) {
-      return TakeConstraint(*constraint, table, effects);
+      return TakeConstraint(*constraint, table, alter, effects);
     }
   }
-  if (subtype == "AT_AttachPartition" || subtype == "AT_DetachPartition") {
-    return TakePartition(subtype, *definition, table, effects);
+  if (subtype.ends_with("tachPartition") || subtype == "AT_DetachPartitionFinalize") {
+    return TakePartition(subtype, *definition, table, alter, effects);
   }
   if (RowOf(subtype) == nullptr) return effects.AddUnknown();
-  DdlEffect& effect = effects.Add(subtype, table, kAlter);
+  DdlEffect& effect = effects.Add(subtype, table, alter);
+  effect.also_locks = AlsoLocks(subtype);
   if (subtype == "AT_AddInherit" || subtype == "AT_DropInherit") {
     const AstObject* parent =
         definition == nullptr ? nullptr : ObjectMember(*definition, "RangeVar");
@@ -196,12 +249,19 @@ void TakeAlter(const AstObject& command, const TableName& table, EffectList& eff
       LocksOut(ItemsOf(*Member(command, "def")))) {
     effect.locks.front().level = LockLevel::kAccessExclusive;
   }
-  if (subtype == "AT_SetIdentity" || subtype == "AT_DropIdentity" || subtype == "AT_SetLogged" ||
-      subtype == "AT_SetUnLogged") {
-    effect.also_locks = "the sequences of its columns";
-  }
-  if (subtype == "AT_DropConstraint") {
-    effect.also_locks = "the other table, where it is a foreign key";
+}
+
+// ALTER TYPE of a composite type. A table's column of it keeps what it has; a typed table changes
+// with it, where CASCADE is said.
+void TakeAttribute(const AstObject& command, EffectList& effects) {
+  const std::string subtype = TextMember(command, "subtype");
+  std::string_view key = "type_other";  // OWNER TO
+  if (subtype == "AT_AddColumn") key = "add_attribute";
+  if (subtype == "AT_DropColumn") key = "drop_attribute";
+  if (subtype == "AT_AlterColumnType") key = "attribute_type";
+  DdlEffect& effect = effects.Add(key, {});
+  if (TextMember(command, "behavior") == "DROP_CASCADE") {
+    effect.also_locks = "the tables OF the type, so that every statement on them waits";
   }
 }
 
@@ -217,12 +277,21 @@ void TakeAlterTable(const AstObject& body, EffectList& effects) {
     if (object == "OBJECT_INDEX") {
       TakeAlterIndex(*command, effects);
     } else if (object == "OBJECT_TYPE") {
-      // Composite types may be columns' and tables' types: what then, is not here.
-      effects.AddUnknown();
+      TakeAttribute(*command, effects);
+    } else if (object == "OBJECT_SEQUENCE" && TextMember(*command, "subtype").ends_with("ogged")) {
+      effects.Add("sequence_logged", table, AlterWords(object));
     } else {
-      TakeAlter(*command, table, effects);
+      TakeAlter(*command, table, AlterWords(object), effects);
     }
   }
+}
+
+void TakeMoveAll(const AstObject& body, EffectList& effects) {
+  const std::string alter = TextMember(body, "objtype") == "OBJECT_INDEX"
+                                ? "ALTER INDEX "
+                                : AlterWords(TextMember(body, "objtype"));
+  DdlEffect& effect = effects.Add("move_all", {}, alter.substr(0, alter.find("…")));
+  effect.also_locks = "all that lies there, so that every statement on it waits";
 }
 
 }  // namespace pawl::schema

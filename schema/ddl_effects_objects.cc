@@ -11,6 +11,12 @@
 namespace pawl::schema {
 namespace {
 
+// Whether objects of that kind are relations, which have locks.
+bool IsRelation(const std::string& type) {
+  return type == "OBJECT_TABLE" || type == "OBJECT_VIEW" || type == "OBJECT_MATVIEW" ||
+         type == "OBJECT_SEQUENCE" || type == "OBJECT_FOREIGN_TABLE";
+}
+
 void AddOwner(const AstArray& options, EffectList& effects) {
   for (const AstValue& node : options) {
     const AstObject* option = NodeOf(node, "DefElem");
@@ -40,6 +46,9 @@ void TakeRename(const AstObject& body, EffectList& effects) {
   const auto key = kKeys.find(type);
   if (type == "OBJECT_INDEX") {
     effects.Add("alter_index", {}).words = "ALTER INDEX … RENAME";
+  } else if (type == "OBJECT_ATTRIBUTE" && TextMember(body, "behavior") == "DROP_CASCADE") {
+    effects.Add("rename_other", {}, "ALTER TYPE … ").also_locks =
+        "the tables OF the type, so that every statement on them waits";
   } else if (key == kKeys.end()) {
     effects.Add("rename_other", {}, "ALTER … ");
   } else {
@@ -50,10 +59,7 @@ void TakeRename(const AstObject& body, EffectList& effects) {
 
 void TakeSetSchema(const AstObject& body, EffectList& effects) {
   const std::string type = TextMember(body, "objectType");
-  const bool is_relation = type == "OBJECT_TABLE" || type == "OBJECT_VIEW" ||
-                           type == "OBJECT_MATVIEW" || type == "OBJECT_SEQUENCE" ||
-                           type == "OBJECT_FOREIGN_TABLE";
-  effects.Add("set_schema", is_relation ? TableIn(body, "relation") : TableName{}, "ALTER … ");
+  effects.Add("set_schema", IsRelation(type) ? TableIn(body, "relation") : TableName{}, "ALTER … ");
 }
 
 void TakeDrop(const AstObject& body, EffectList& effects) {
@@ -81,17 +87,24 @@ void TakeDrop(const AstObject& body, EffectList& effects) {
     effects.Add(cascades ? "drop_schema_cascade" : "drop_schema", {});
     return;
   }
+  const bool cascades = TextMember(body, "behavior") == "DROP_CASCADE";
   for (const AstValue& object : ArrayMember(body, "objects")) {
     if (const auto key = kRelations.find(type); key != kRelations.end()) {
       DdlEffect& effect = effects.Add(key->second, TableInList(ItemsOf(object)));
       if (type == "OBJECT_TABLE") {
-        effect.also_locks = "the tables that its foreign keys point at";
+        effect.also_locks = "the tables that its foreign keys point at, and its partitions";
       }
+      if (cascades) effect.also_locks += " and what is made of it, which goes too";
     } else if (const auto on = kOnTables.find(type); on != kOnTables.end()) {
       DdlEffect& effect = effects.Add(on->second, TableInList(ItemsOf(object), 1));
       if (type == "OBJECT_POLICY") effect.words = "DROP POLICY";
+    } else if (cascades) {
+      // A type takes its columns along, a function its triggers, a server its tables.
+      effects.Add("drop_other_cascade", {}).also_locks =
+          "every table that uses it, so that every statement on it waits";
     } else {
-      effects.Add("drop_other", {});
+      DdlEffect& effect = effects.Add("drop_other", {});
+      if (type == "OBJECT_STATISTIC_EXT") effect.also_locks = "its table, against its like";
     }
   }
 }
@@ -100,6 +113,7 @@ void TakeTrigger(const AstObject& body, EffectList& effects) {
   DdlEffect& effect = effects.Add("create_trigger", TableIn(body, "relation"));
   const TableName other = TableIn(body, "constrrel");
   if (!other.name.empty()) effect.locks.push_back({other, LockLevel::kAccessShare});
+  effect.also_locks = "its partitions";
 }
 
 void TakeRule(const AstObject& body, EffectList& effects) {
@@ -126,8 +140,7 @@ void TakeComment(const AstObject& body, EffectList& effects) {
   if (type == "OBJECT_COLUMN" || type == "OBJECT_TABCONSTRAINT" || type == "OBJECT_TRIGGER" ||
       type == "OBJECT_RULE" || type == "OBJECT_POLICY") {
     without = 1;
-  } else if (type != "OBJECT_TABLE" && type != "OBJECT_VIEW" && type != "OBJECT_MATVIEW" &&
-             type != "OBJECT_SEQUENCE" && type != "OBJECT_FOREIGN_TABLE") {
+  } else if (!IsRelation(type)) {
     return;
   }
   if (object == nullptr) return effects.AddUnknown();
@@ -143,7 +156,9 @@ void TakePublication(const AstObject& body, EffectList& effects) {
   for (const AstValue& node : ArrayMember(body, "pubobjects")) {
     const AstObject* object = NodeOf(node, "PublicationObjSpec");
     const AstObject* table = object == nullptr ? nullptr : ObjectMember(*object, "pubtable");
-    if (table != nullptr) effects.Add("publication", TableIn(*table, "relation"));
+    if (table == nullptr) continue;
+    DdlEffect& effect = effects.Add("publication", TableIn(*table, "relation"));
+    if (TextMember(body, "action") == "AP_SetObjects") effect.also_locks = "the tables it had";
   }
 }
 
@@ -177,6 +192,41 @@ void TakeDomain(const AstObject& body, EffectList& effects) {
   DdlEffect& effect = effects.Add(key, {});
   if (effect.scans == Certainty::kYes) {
     effect.also_locks = "every table with a column of the domain, against writes";
+  }
+}
+
+void TakeDependsOnExtension(const AstObject& body, EffectList& effects) {
+  const std::string type = TextMember(body, "objectType");
+  const bool is_relation = IsRelation(type) || type == "OBJECT_TRIGGER";
+  DdlEffect& effect = effects.Add("depends_on_extension", {}, "ALTER … ");
+  if (is_relation) {
+    // A trigger's table is held only so that it stays.
+    effect.locks.push_back({TableIn(body, "relation"), type == "OBJECT_TRIGGER"
+                                                           ? LockLevel::kAccessShare
+                                                           : LockLevel::kAccessExclusive});
+  } else if (type == "OBJECT_INDEX") {
+    effect.also_locks = "the index, so that every statement on its table waits";
+  }
+}
+
+void TakeExtensionMember(const AstObject& body, EffectList& effects) {
+  const AstValue* object = Member(body, "object");
+  const bool is_relation = IsRelation(TextMember(body, "objtype")) && object != nullptr;
+  effects.Add("extension_member", is_relation ? TableInList(ItemsOf(*object)) : TableName{});
+}
+
+void TakeSubscription(const AstObject& body, EffectList& effects) {
+  DdlEffect& effect = effects.Add("subscription", {});
+  // Only a slot on the other side keeps it out of a transaction.
+  for (const AstValue& node : ArrayMember(body, "options")) {
+    const AstObject* option = NodeOf(node, "DefElem");
+    if (option == nullptr) continue;
+    const std::string name = TextMember(*option, "defname");
+    const AstValue* value = Member(*option, "arg");
+    if ((name == "connect" || name == "create_slot") && value != nullptr &&
+        StringOf(*value) == "false") {
+      effect.in_transaction = true;
+    }
   }
 }
 

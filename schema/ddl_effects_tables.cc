@@ -33,6 +33,7 @@ void TakeIndex(const AstObject& body, EffectList& effects) {
   const bool concurrently = FlagMember(body, "concurrent");
   DdlEffect& effect = effects.Add(concurrently ? "create_index_concurrently" : "create_index",
                                   TableIn(body, "relation"));
+  effect.also_locks = "its partitions";
   if (FlagMember(body, "unique")) effect.words.insert(std::string("CREATE ").size(), "UNIQUE ");
 }
 
@@ -71,10 +72,10 @@ void TakeVacuum(const AstObject& body, EffectList& effects) {
   std::string_view key = "analyze";
   if (FlagMember(body, "is_vacuumcmd")) key = IsOn(options, "full") ? "vacuum_full" : "vacuum";
   const AstArray& relations = ArrayMember(body, "rels");
-  if (relations.empty()) effects.Add(key, {});
+  if (relations.empty()) effects.Add(key, {}).also_locks = "every table";
   for (const AstValue& node : relations) {
     if (const AstObject* relation = NodeOf(node, "VacuumRelation")) {
-      effects.Add(key, TableIn(*relation, "relation"));
+      effects.Add(key, TableIn(*relation, "relation")).also_locks = "its partitions";
     }
   }
 }
@@ -136,8 +137,10 @@ void TakeView(const AstObject& body, EffectList& effects) {
 }
 
 void TakeRefresh(const AstObject& body, EffectList& effects) {
-  effects.Add(FlagMember(body, "concurrent") ? "refresh_concurrently" : "refresh",
-              TableIn(body, "relation"));
+  DdlEffect& effect =
+      effects.Add(FlagMember(body, "concurrent") ? "refresh_concurrently" : "refresh",
+                  TableIn(body, "relation"));
+  if (FlagMember(body, "skipData")) effect.scans = Certainty::kNo;
 }
 
 }  // namespace pawl::schema

@@ -206,6 +206,10 @@ class Linter {
     const std::string size = SizeOf(effect);
     if (!blocked.empty() && long_work != Certainty::kNo) {
       finding.severity = long_work == Certainty::kYes ? Severity::kError : Severity::kWarning;
+      // Most types are no domains; a warning for each would hide the others.
+      if (effect.rule == "add_column_type" && long_work == Certainty::kDepends) {
+        finding.severity = Severity::kNote;
+      }
       finding.reason = fmt::format(
           "it {}{} every row{}; {} wait meanwhile.",
           long_work == Certainty::kYes ? ""

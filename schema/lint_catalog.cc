@@ -8,6 +8,7 @@
 #include "db/quote.h"
 #include "schema/ast_queries.h"
 #include "schema/catalog.h"
+#include "schema/new_column_default.h"
 #include "schema/type_text.h"
 
 namespace pawl::schema {
@@ -124,6 +125,10 @@ void LintCatalog::Refine(const AstValue& node, DdlEffect& effect) {
     if (const AstObject* command = CommandOf(node, "AT_AlterColumnType")) {
       RefineType(*command, facts->oid, effect);
     }
+  } else if (effect.rule == "add_column_type") {
+    if (const AstObject* command = CommandOf(node, "AT_AddColumn")) {
+      RefineColumnType(*Member(*command, "def"), effect);
+    }
   } else if (effect.rule == "add_column_default") {
     if (const AstObject* command = CommandOf(node, "AT_AddColumn")) {
       RefineDefault(*Member(*command, "def"), effect);
@@ -170,6 +175,18 @@ void LintCatalog::RefineType(const AstObject& command, std::int64_t table, DdlEf
   }
 }
 
+void LintCatalog::RefineColumnType(const AstValue& definition, DdlEffect& effect) {
+  const AstObject* column = NodeOf(definition, "ColumnDef");
+  const AstObject* type = column == nullptr ? nullptr : ObjectMember(*column, "typeName");
+  const std::optional<std::string> text = type == nullptr ? std::nullopt : TypeText(*type);
+  if (!text) return;
+  const auto known = session_->Query("SELECT pg_catalog.to_regtype($1::text) IS NOT NULL", {*text});
+  if (!db::ToBool(known.rows.at(0)[0])) return;  // One that the file makes first.
+  const bool rewrites = !RewriteByType(*session_, *text).empty();
+  effect.scans = effect.rewrites = rewrites ? Certainty::kYes : Certainty::kNo;
+  if (!rewrites) effect.online_form.clear();
+}
+
 void LintCatalog::RefineDefault(const AstValue& definition, DdlEffect& effect) {
   for (const FunctionCall& call : FunctionsIn(definition)) {
     const auto found = session_->Query(
@@ -185,6 +202,12 @@ void LintCatalog::RefineDefault(const AstValue& definition, DdlEffect& effect) {
 }
 
 void LintCatalog::RefineNotNull(const AstObject& command, std::int64_t table, DdlEffect& effect) {
+  if (const auto unproved = UnprovedNotNull(*session_, table, TextMember(command, "name"))) {
+    effect.online_form = fmt::format(
+        "VALIDATE CONSTRAINT {}, which lets everybody work: it is that NOT NULL, NOT VALID.",
+        db::QuoteName(*unproved));
+    return;
+  }
   // Only the plain form is looked for; PostgreSQL proves more.
   const auto found = session_->Query(
       "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::oid AND contype = 'c' AND "

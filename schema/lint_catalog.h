@@ -44,6 +44,7 @@ class LintCatalog {
 
  private:
   void RefineType(const AstObject& command, std::int64_t table, DdlEffect& effect);
+  void RefineColumnType(const AstValue& definition, DdlEffect& effect);
   void RefineDefault(const AstValue& definition, DdlEffect& effect);
   void RefineNotNull(const AstObject& command, std::int64_t table, DdlEffect& effect);
 

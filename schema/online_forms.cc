@@ -274,6 +274,9 @@ SELECT n.nspname, c.relname, pg_catalog.pg_get_indexdef(c.oid), t.relname, i.ind
       Fail(fmt::format("column \"{}\" of table {} does not exist", column, Readable(table_.name)),
            "Check its name.");
     }
+    if (const auto unproved = UnprovedNotNull(planning_.reading.session(), table_.oid, column)) {
+      return AddValidation(*unproved);
+    }
     if (found->column.not_null) {
       Add(fmt::format("make {} of {} not null", column, Readable(table_.name)), "", "", "none", "")
           .notes.push_back("The column is NOT NULL already: the statement does nothing.");

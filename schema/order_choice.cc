@@ -140,11 +140,16 @@ OrderChoice ChoosePlain(const OrderFacts& facts) {
       "not possible because {}",
       obstacle);
   choice.remedy =
-      "Add a primary key (CREATE UNIQUE INDEX CONCURRENTLY on NOT NULL columns is enough), or ";
-  choice.remedy += facts.undo_is_inverse
-                       ? "leave the inverse out and write undo=none."
-                       : "write the WHERE so that a changed row no longer matches it, for example "
-                         "\"AND new_column IS NULL\".";
+      "Add a primary key (CREATE UNIQUE INDEX CONCURRENTLY on NOT NULL columns is enough)";
+  if (facts.server_version < kTidRangeScan) {
+    choice.remedy += ".";
+  } else if (facts.undo_is_inverse) {
+    choice.remedy += ", or leave the inverse out and write undo=none.";
+  } else {
+    choice.remedy +=
+        ", or write the WHERE so that a changed row no longer matches it, for example \"AND "
+        "new_column IS NULL\".";
+  }
   return choice;
 }
 

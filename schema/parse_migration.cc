@@ -15,6 +15,7 @@
 #include "schema/ast_queries.h"
 #include "schema/ddl_statement.h"
 #include "schema/dml_statement.h"
+#include "schema/newer_grammar.h"
 #include "schema/parse_options.h"
 #include "schema/place.h"
 #include "schema/sql_tokens.h"
@@ -107,8 +108,7 @@ class FileParser {
     const ParsedSql parsed = ParseSql(text_);
     if (!parsed.error.empty()) {
       FailAt(PlaceAt(parsed.error_offset), parsed.error,
-             "Correct the SQL there, or write it more simply; PostgreSQL's own parser has read "
-             "it.");
+             RemedyForSyntax(text_, parsed.error, parsed.error_offset));
     }
     tokens_ = ScanTokens(text_);
     std::vector<Extent> extents;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "db/error.h"
 #include "schema/statement.h"
@@ -58,9 +59,52 @@ TEST(ParseMigrationTest, StatementsKeepTheirOrderTextAndLine) {
 }
 
 TEST(ParseMigrationTest, SyntaxErrorNamesFileLineAndRemedy) {
-  EXPECT_EQ(ErrorOf("UPDATE t SET ä = 'ö'\n-- c\nFORM x"),
-            "orders.sql, line 3: syntax error at or near \"FORM\". Nothing was changed. Correct "
-            "the SQL there, or write it more simply; PostgreSQL's own parser has read it.");
+  EXPECT_EQ(
+      ErrorOf("UPDATE t SET ä = 'ö'\n-- c\nFORM x"),
+      "orders.sql, line 3: syntax error at or near \"FORM\". Nothing was changed. Correct "
+      "the SQL there, or write it more simply; it was read as PostgreSQL 15's own parser reads "
+      "it. What only a later version knows has to be run by hand.");
+}
+
+TEST(ParseMigrationTest, SqlOfALaterPostgresIsCalledSo) {
+  EXPECT_EQ(ErrorOf("SELECT 1;\nALTER TABLE t ALTER COLUMN a SET STATISTICS DEFAULT"),
+            "orders.sql, line 2: syntax error at or near \"DEFAULT\". Nothing was changed. Pawl "
+            "reads SQL as PostgreSQL 15 does, and SET STATISTICS DEFAULT is of 17. Write SET "
+            "STATISTICS -1.");
+  const std::pair<const char*, const char*> newer[] = {
+      {"ALTER TABLE t ADD CONSTRAINT x NOT NULL a NOT VALID", "with a name is of 18. Write ALTER"},
+      {"ALTER TABLE t ADD NOT NULL a", "is of 18. Write ALTER COLUMN"},
+      {"ALTER TABLE t ADD CHECK (a > 0) NOT ENFORCED", "NOT ENFORCED is of 18."},
+      {"CREATE TABLE x (a integer CHECK (a > 0) ENFORCED)", "ENFORCED is of 18."},
+      {"ALTER TABLE t ADD COLUMN x integer GENERATED ALWAYS AS (a + (1)) VIRTUAL",
+       "VIRTUAL is of 18."},
+      {"ALTER TABLE t ADD COLUMN x integer GENERATED ALWAYS AS (a + (1))",
+       "without STORED is of 18."},
+      {"ALTER TABLE t ADD COLUMN x integer GENERATED ALWAYS AS (a + (1)); SELECT 1",
+       "without STORED is of 18."},
+      {"ALTER TABLE t ADD UNIQUE (id, during WITHOUT OVERLAPS)", "WITHOUT OVERLAPS is of 18."},
+      {"ALTER TABLE t ADD FOREIGN KEY (a, PERIOD b) REFERENCES x", "PERIOD is of 18."},
+      {"ALTER TABLE t ALTER CONSTRAINT x NO INHERIT", "NO INHERIT is of 18."},
+      {"ALTER TABLE t ALTER COLUMN a SET EXPRESSION AS (1)", "SET EXPRESSION is of 17."},
+      {"ALTER TABLE t SET ACCESS METHOD DEFAULT", "SET ACCESS METHOD DEFAULT is of 17."},
+      {"ALTER TABLE t ALTER a SET STORAGE DEFAULT", "SET STORAGE DEFAULT is of 16."},
+      {"CREATE STATISTICS ON a, b FROM t", "without a name is of 16."},
+      {"DELETE FROM t WHERE a IS JSON", "IS JSON is of 16."},
+      {"DELETE FROM t WHERE a IN (SELECT * FROM (SELECT 1))", "without a name is of 16."},
+      {"UPDATE t SET a = 1_000", "such a number is of 16."},
+      {"UPDATE t SET a = 0x1F", "such a number is of 16."},
+      {"UPDATE t SET a = 1 RETURNING WITH (OLD AS o) o.a", "RETURNING WITH is of 18."},
+  };
+  for (const auto& [sql, part] : newer) {
+    EXPECT_TRUE(Says(ErrorOf(sql), part)) << sql << ": " << ErrorOf(sql);
+  }
+  // A mistake near such words is a mistake.
+  for (const char* sql :
+       {"UPDATE t SET a = NOT ENFORCED; FORM x", "UPDATE t SET virtual = 1 FORM x",
+        "ALTER TABLE t ADD COLUMN x integer GENERATED ALWAYS AS (1) STORD",
+        "UPDATE t SET a = 12x"}) {
+    EXPECT_FALSE(Says(ErrorOf(sql), " is of ")) << sql << ": " << ErrorOf(sql);
+  }
 }
 
 TEST(ParseMigrationTest, FileWithoutStatementIsAnError) {

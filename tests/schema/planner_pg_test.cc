@@ -257,10 +257,15 @@ TEST_F(PlannerTest, CascadesNeedToBeAllowed) {
 }
 
 TEST_F(PlannerTest, WithoutAKeyBlockOrderAndNoUndo) {
-  EXPECT_THAT(RefusalOf("UPDATE heap SET b = a WHERE b IS NULL"), HasSubstr("undo=none"));
+  const std::string refusal = RefusalOf("UPDATE heap SET b = a WHERE b IS NULL");
+  if (database_.Integer("SHOW server_version_num") < 140000) {
+    EXPECT_THAT(refusal, HasSubstr("PostgreSQL 13 cannot look up a range of blocks (14 can)"));
+    EXPECT_THAT(refusal, testing::EndsWith("NOT NULL columns is enough)."));
+    return;
+  }
+  EXPECT_THAT(refusal, HasSubstr("undo=none"));
   EXPECT_THAT(RefusalOf("-- pawl: undo=none\nUPDATE heap SET b = b + 1"),
               HasSubstr("no primary key"));
-  if (database_.Integer("SHOW server_version_num") < 140000) return;
   EXPECT_EQ(PlanOf("-- pawl: undo=none\nUPDATE heap SET b = a WHERE b IS NULL")
                 .steps.at(0)
                 .backfill.value()
