@@ -211,14 +211,15 @@ class Comparison {
   std::vector<DriftStatement> statements_;
 };
 
-// "numeric(10,2)" is {"numeric", 10, 2}.
+// "numeric(10,2)" is {"numeric", 10, 2}, whatever its collation.
 struct Type {
   std::string name;
   int size = 0;
   int scale = 0;
 };
 
-Type TypeFrom(const std::string& text) {
+Type TypeFrom(const std::string& written) {
+  const std::string text = written.substr(0, written.find(" COLLATE "));
   const std::size_t open = text.find('(');
   if (open == std::string::npos) return {text, 0, 0};
   Type type{text.substr(0, open), std::atoi(text.c_str() + open + 1), 0};

@@ -25,6 +25,7 @@ TEST(DriftTest, ATypeThatHoldsLessLosesData) {
     EXPECT_FALSE(LosesValues(from, to)) << from << " " << to;
     EXPECT_TRUE(LosesValues(to, from) || std::string(to) == "text") << to << " " << from;
   }
+  EXPECT_FALSE(LosesValues("character varying(5)", "character varying(9) COLLATE \"C\""));
   EXPECT_TRUE(LosesValues("numeric(10,2)", "numeric(11,1)"));
   EXPECT_TRUE(LosesValues("timestamp with time zone", "date"));
   EXPECT_TRUE(LosesValues("text", "character varying(5)"));
