@@ -221,7 +221,13 @@ class Swap {
     const ColumnUses& uses = move_.uses;
     const std::string column = QuoteName(move_.incoming_after);
     if (uses.not_null) {
-      Add("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", table_, column);
+      // Neither reads a row: the check is proved.
+      if (uses.not_null_name.empty()) {
+        Add("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", table_, column);
+      } else {
+        Add("ALTER TABLE {} ADD CONSTRAINT {} NOT NULL {}", table_, QuoteName(uses.not_null_name),
+            column);
+      }
       Add("ALTER TABLE {} DROP CONSTRAINT {}", table_, QuoteName(NotNullName(move_)));
     }
     if (!uses.default_value.empty() && !move_.shares_default) {

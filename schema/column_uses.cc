@@ -60,7 +60,9 @@ SELECT a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
        (SELECT pg_catalog.string_agg(o, ', ') FROM pg_catalog.unnest(a.attoptions) AS o
          WHERE NOT pg_catalog.starts_with(o, 'pg_')),
        pg_catalog.col_description(a.attrelid, a.attnum), t.typtype = 'd',
-       a.attcollation <> t.typcollation
+       a.attcollation <> t.typcollation,
+       (SELECT n.conname FROM pg_catalog.pg_constraint AS n
+         WHERE n.conrelid = a.attrelid AND n.contype = 'n' AND n.conkey = ARRAY[a.attnum])
   FROM pg_catalog.pg_attribute AS a
   JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
   LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -70,6 +72,7 @@ SELECT a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
     attnum_ = ToText(row[0]);
     uses_.type = ToText(row[1]);
     uses_.not_null = ToBool(row[2]);
+    uses_.not_null_name = OrEmpty(row[11]);
     if (const auto unproved = UnprovedNotNull(session_, table_.oid, column_)) {
       Obstruct(
           fmt::format("its NOT NULL, constraint {}, is NOT VALID: validate it first", *unproved));
