@@ -56,11 +56,11 @@ TEST_F(DamagedControlE2eTest, AControlSchemaOfAnotherVersion) {
 
 TEST_F(DamagedControlE2eTest, APlanOfAnotherVersion) {
   database_.Exec("UPDATE pawl.plan SET version = 7");
-  ExpectAllRefused(2, {"plan format 7", "reads 1 to 2"});
+  ExpectAllRefused(2, {"plan format 7", "reads 1 to 3"});
   const Finished status = RunPawl({"status", "1"}, database_.url());
   EXPECT_EQ(status.exit_code, 0) << status.both();
   EXPECT_NE(status.out.find("plan format 7"), std::string::npos) << status.out;
-  database_.Exec("UPDATE pawl.plan SET version = 2");
+  database_.Exec("UPDATE pawl.plan SET version = 3");
   half_.ExpectItCarriesOn();
 }
 
