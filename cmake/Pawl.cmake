@@ -15,7 +15,9 @@ endif()
 
 find_program(PAWL_CCACHE ccache)
 if(PAWL_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${PAWL_CCACHE})
+  # Clones share the cache, wherever they lie.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}
+                                  CCACHE_NOHASHDIR=true ${PAWL_CCACHE})
 endif()
 
 function(_pawl_common target)

@@ -126,7 +126,7 @@ class DependentsPgTest : public testing::Test {
     return all;
   }
 
-  RunResult Run(const std::string& text) { return engine_.Run("m", kPatient + text, {}, {}); }
+  RunResult Run(const std::string& text) { return engine_.Run(text, kPatient + text, {}, {}); }
 
   std::string Message(const std::string& text) {
     try {
