@@ -9,6 +9,7 @@
 #include "db/quote.h"
 #include "schema/ast_queries.h"
 #include "schema/attach_form.h"
+#include "schema/column_definitions.h"
 #include "schema/ddl_effects.h"
 #include "schema/detach_form.h"
 #include "schema/domain_form.h"
@@ -282,7 +283,7 @@ SELECT n.nspname, c.relname, pg_catalog.pg_get_indexdef(c.oid), t.relname, i.ind
           .notes.push_back("The column is NOT NULL already: the statement does nothing.");
       return;
     }
-    const std::string check = NameOf({column}, "pawl_not_null");
+    const std::string check = SuffixedName(table_.name.name + "_" + column, "_pawl_not_null");
     Add(fmt::format("forbid new nulls in {} of {}", column, Readable(table_.name)),
         fmt::format("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID",
                     table_sql(), QuoteName(check), QuoteName(column)),

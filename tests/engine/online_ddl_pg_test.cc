@@ -223,6 +223,19 @@ TEST_F(OnlineDdlPgTest, WhatHasNoOnlineFormThereIsRefusedWithTheReason) {
   EXPECT_EQ(database_.Integer("SELECT count(*) FROM pg_namespace WHERE nspname = 'pawl'"), 0);
 }
 
+// The check of SET NOT NULL has a name that nobody gave and nobody could change.
+TEST_F(OnlineDdlPgTest, NamesOfAllLengthsBecomeNotNull) {
+  const std::string name(63, 'n');
+  database_.Exec("CREATE TABLE " + name + " (" + name + " integer)");
+  EXPECT_EQ(Run("ALTER TABLE " + name + " ALTER " + name + " SET NOT NULL").state, "completed");
+  EXPECT_EQ(database_.Value("SELECT attnotnull FROM pg_attribute WHERE attname = '" + name + "'"),
+            "t");
+  EXPECT_EQ(
+      database_.Integer("SELECT count(*) FROM pg_constraint WHERE contype = 'c' AND conrelid = '" +
+                        name + "'::regclass"),
+      0);
+}
+
 TEST_F(OnlineDdlPgTest, AFileOfBothKindsIsOneRun) {
   const RunResult result =
       Run("ALTER TABLE t ADD COLUMN c integer;\n"
