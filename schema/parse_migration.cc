@@ -32,9 +32,12 @@ std::string BaseName(const std::string& name) {
   return base;
 }
 
-int LineAt(std::string_view text, std::size_t offset) {
-  const std::string_view before = text.substr(0, offset);
-  return 1 + static_cast<int>(std::count(before.begin(), before.end(), '\n'));
+std::vector<std::size_t> NewlinesIn(std::string_view text) {
+  std::vector<std::size_t> offsets;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\n') offsets.push_back(i);
+  }
+  return offsets;
 }
 
 // Returns the offset of the first byte that is not part of a well-formed UTF-8 character, or npos.
@@ -67,7 +70,7 @@ struct Extent {
 class FileParser {
  public:
   FileParser(const std::string& base_name, const std::string& text)
-      : file_(base_name + ".sql"), text_(text) {}
+      : file_(base_name + ".sql"), text_(text), newlines_(NewlinesIn(text)) {}
 
   std::vector<Statement> Parse() {
     CheckBytes();
@@ -82,7 +85,7 @@ class FileParser {
       const SplitStatement split =
           SplitAlterTable(text_.substr(extent.begin, extent.end - extent.begin));
       for (const std::string& text : split.statements) {
-        statements.push_back(TakeApart(text, LineAt(text_, extent.begin), options[i]));
+        statements.push_back(TakeApart(text, LineAt(extent.begin), options[i]));
         if (split.refusal.empty()) continue;
         statements.back().refusals = {{"ddl", split.refusal, false}};
       }
@@ -91,7 +94,12 @@ class FileParser {
   }
 
  private:
-  Place PlaceAt(std::size_t offset) const { return {file_, LineAt(text_, offset)}; }
+  int LineAt(std::size_t offset) const {
+    const auto next = std::lower_bound(newlines_.begin(), newlines_.end(), offset);
+    return 1 + static_cast<int>(next - newlines_.begin());
+  }
+
+  Place PlaceAt(std::size_t offset) const { return {file_, LineAt(offset)}; }
 
   void CheckBytes() const {
     if (text_.size() > kFileBytesMax) {
@@ -133,10 +141,13 @@ class FileParser {
 
   Extent WithoutOuterComments(Extent outer) const {
     Extent inner{outer.end, outer.begin};
-    for (const Token& token : tokens_) {
-      if (token.is_comment || token.begin < outer.begin || token.begin >= outer.end) continue;
-      inner.begin = std::min(inner.begin, token.begin);
-      inner.end = std::max(inner.end, token.end);
+    const auto first = std::lower_bound(
+        tokens_.begin(), tokens_.end(), outer.begin,
+        [](const Token& token, std::size_t offset) { return token.begin < offset; });
+    for (auto token = first; token != tokens_.end() && token->begin < outer.end; ++token) {
+      if (token->is_comment) continue;
+      inner.begin = std::min(inner.begin, token->begin);
+      inner.end = std::max(inner.end, token->end);
     }
     return inner;
   }
@@ -235,6 +246,7 @@ class FileParser {
 
   std::string file_;
   const std::string& text_;
+  const std::vector<std::size_t> newlines_;
   std::vector<Token> tokens_;
 };
 
