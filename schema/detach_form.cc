@@ -7,6 +7,7 @@
 #include "schema/form_steps.h"
 #include "schema/move_checks.h"
 #include "schema/partition_change.h"
+#include "schema/shape_trigger.h"
 
 namespace pawl::schema {
 namespace {
@@ -136,6 +137,17 @@ class Detach {
         SqlName(parent_.name), SqlName(child_.name));
   }
 
+  // Nothing where the detach has not begun when the run is given up: this step stands before it.
+  std::string AttachAgainSql() const {
+    return "DO " + DollarQuoted(fmt::format("\nBEGIN\n  IF {} THEN\n    {};\n  END IF;\nEND\n",
+                                            IsDetachedSql(), AttachSql()));
+  }
+
+  std::string IsDetachedSql() const {
+    const std::string asked = IsAttached(parent_.name, child_.name, version());
+    return fmt::format("NOT ({})", asked.substr(std::string_view("SELECT ").size()));
+  }
+
   // The check that the detach has left: once the partition is attached again, PostgreSQL writes its
   // bound in the same words. Those that were there before stay.
   std::string DropLeftCheckSql() const {
@@ -175,7 +187,7 @@ class Detach {
     Step back =
         DdlStep(statement_.line, child_.name, fmt::format("attach {} to {} again", child, parent),
                 kBrieflyOnTheWayBack, "By the check that the detach leaves: no row is read.");
-    back.inverse = FinalizeSql() + ";\n" + AttachSql() + ";\n" + DropLeftCheckSql();
+    back.inverse = FinalizeSql() + ";\n" + AttachAgainSql() + ";\n" + DropLeftCheckSql();
     back.is_own = true;
     back.also = AlsoLocked();
     planning_.Add(std::move(back));
@@ -188,9 +200,7 @@ class Detach {
                                SqlName(parent_.name), SqlName(child_.name));
       detach.alone = true;
       detach.also = {parent_.name};
-      detach.settled = fmt::format(
-          "SELECT NOT ({})",
-          IsAttached(parent_.name, child_.name, version()).substr(std::string("SELECT ").size()));
+      detach.settled = "SELECT " + IsDetachedSql();
       planning_.Add(std::move(detach));
     }
     Step end = DdlStep(statement_.line, child_.name, fmt::format("end the detach of {}", child),

@@ -109,6 +109,8 @@ class Run:
                 if verdict.outcome == "different":
                     self._failed.append((chapter, statement.sql))
                     return
+                if verdict.outcome == "carried":
+                    return  # The two are not alike any more.
             lines = pair.end()
             if lines:
                 print(f"DIFFERENT at the end of chapter {chapter}:\n  " + "\n  ".join(lines[:20]), flush=True)
@@ -135,7 +137,7 @@ class Run:
             print(f"{verdict.outcome:12} {statement.sql[:200]}  {verdict.why[:300]}", flush=True)
 
     def _report(self, seconds: float) -> int:
-        outcomes = ("equal", "taken back", "both refuse", "refused", "different")
+        outcomes = ("equal", "taken back", "carried", "both refuse", "refused", "different")
         forms = sorted({statement.form for statement, _, _ in self._played})
         counts = collections.Counter((s.form, v.outcome) for s, v, _ in self._played)
         print(f"\n{'':32}" + "".join(f"{name:>13}" for name in outcomes))
