@@ -32,6 +32,9 @@ def dump(url: str) -> Dump:
     return entries
 
 
+_STATISTICS = re.compile(r"^(CREATE STATISTICS .*? ON )(.*)( FROM )", re.MULTILINE)
+
+
 def without_order(entries: Dump, tables: set[tuple[str, str]]) -> Dump:
     """The same, with the columns of these tables sorted."""
     sorted_entries = dict(entries)
@@ -40,6 +43,11 @@ def without_order(entries: Dump, tables: set[tuple[str, str]]) -> Dump:
             if key.startswith(f"{name}; Type: TABLE; Schema: {schema};"):
                 lines = [line.rstrip(",") for line in entries[key].splitlines()]
                 sorted_entries[key] = "\n".join(sorted(lines))
+    if tables:  # PostgreSQL names those of a statistics object in the order of the table.
+        for key in entries:
+            if "; Type: STATISTICS;" in key:
+                sorted_entries[key] = _STATISTICS.sub(
+                    lambda found: found[1] + ", ".join(sorted(found[2].split(", "))) + found[3], entries[key])
     return sorted_entries
 
 
