@@ -74,7 +74,7 @@ struct SequenceUse {
 struct ColumnUses {
   std::string type;  // format_type().
   bool not_null = false;
-  std::string not_null_name;  // PostgreSQL 18 has a constraint for it; else empty.
+  std::string not_null_name;       // PostgreSQL 18 has a constraint for it; else empty.
   bool has_own_collation = false;  // Not that of its type.
   std::string default_value;
   char identity = 0;  // 'a': ALWAYS, 'd': BY DEFAULT.

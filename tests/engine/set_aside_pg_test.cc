@@ -264,7 +264,8 @@ TEST_F(SetAsidePgTest, ARetentionEndsAtOnceWithNow) {
   ASSERT_EQ(result.state, "completed") << result.reason;
   EXPECT_THROW(engine_.Contract(result.run, {}), db::Error);
   EXPECT_EQ(engine_.Contract(result.run, {}, true).state, "contracted");
-  EXPECT_THAT(Message("-- pawl: retention=30d\nCREATE INDEX t_z ON t (z)"), HasSubstr("no meaning"));
+  EXPECT_THAT(Message("-- pawl: retention=30d\nCREATE INDEX t_z ON t (z)"),
+              HasSubstr("no meaning"));
 }
 
 TEST_F(SetAsidePgTest, RowsSetAsideKeepNobodyFromDeleting) {

@@ -208,10 +208,11 @@ TEST(ParseMigrationTest, EveryKnownOptionTakesItsValues) {
 }
 
 TEST(ParseMigrationTest, UnknownOptionNamesTheNearestOne) {
-  EXPECT_EQ(OptionError("odrer=key"),
-            "orders.sql, line 1: there is no option \"odrer\". Nothing was changed. Did you mean "
-            "\"order\"? The options are order, stride, undo, inverse, keep_in_sync, "
-            "quiet_triggers, quarantine, batch_rows, batch_time, retention, workers, pace, allow, ignore.");
+  EXPECT_EQ(
+      OptionError("odrer=key"),
+      "orders.sql, line 1: there is no option \"odrer\". Nothing was changed. Did you mean "
+      "\"order\"? The options are order, stride, undo, inverse, keep_in_sync, "
+      "quiet_triggers, quarantine, batch_rows, batch_time, retention, workers, pace, allow, ignore.");
   EXPECT_FALSE(Says(OptionError("zzzzzzzzzzzz=1"), "Did you mean"));
 }
 
